@@ -1,0 +1,1 @@
+"""madi: masking-augmented diffusion with inference-time scaling for visual editing."""
