@@ -1,0 +1,1 @@
+"""OmniGen as one packed stream: prompts, attention, sampling, pixels to latents and back, folders on disk."""

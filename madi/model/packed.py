@@ -1,0 +1,129 @@
+"""A stock OmniGen transformer driven over one packed stream: no padding, no dense mask, positions per sample.
+
+Shapes: B samples, C latent channels, h x w latent pixels, p patch size, T = (h/p)*(w/p) noise tokens a sample,
+P prompt tokens (its own number for each sample), L = sum of (P + 1 + T) tokens in the stream, W hidden width.
+Time t is OmniGen's: 0 noise, 1 image.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from diffusers import OmniGenTransformer2DModel
+
+from madi.model.attention import PackedAttention, Segment, segment
+from madi.model.prompt import Prompt
+
+
+class Packed(torch.nn.Module):
+    """Packed entry points around a stock `OmniGenTransformer2DModel` (`.stock`), whose parameters stay its own.
+
+    Loading and saving are the stock object's methods, so names and config are stock by construction, and stock
+    `OmniGenPipeline` may use the same object. Only its attention processors are replaced.
+    """
+
+    def __init__(self, stock: OmniGenTransformer2DModel):
+        super().__init__()
+        self.stock = stock
+        for block in stock.layers:
+            block.self_attn.set_processor(PackedAttention())
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        t: torch.Tensor,
+        prompts: list[Prompt],
+        hidden: torch.Tensor | None = None,
+        tokens: torch.Tensor | None = None,
+        totals: list[int] | None = None,
+    ) -> torch.Tensor:
+        """Velocity [B,C,h,w] at noisy latents `x` [B,C,h,w] and times `t` [B].
+
+        hidden: bool [B,T], noise tokens replaced by tokens [B,W] (Eq. 4). totals: sequence length that picks each
+        sample's rotary factors, by default its own, so that a sample never depends on its batch mates.
+        """
+        noise = self.noise_tokens(x, hidden, tokens)
+        clock = self.stock.time_proj(t).type_as(noise)
+        segments = self.segments(prompts, noise.shape[1], totals)
+        stream = self.stream(prompts, self.stock.time_token(clock), noise)
+        ends = torch.tensor([s.length for s in segments], device=x.device).cumsum(0)
+        last = ends[:, None] - noise.shape[1] + torch.arange(noise.shape[1], device=x.device)
+        return self.velocity(self.trunk(stream, segments)[last], self.stock.t_embedder(clock), x.shape)
+
+    def noise_tokens(self, x, hidden=None, tokens=None) -> torch.Tensor:
+        """Patch embeddings [B,T,W]; where `hidden`, the mask token instead, before positions are added (7.5)."""
+        embed = self.stock.patch_embedding
+        patches = embed._patch_embeddings(x, is_input_image=False)
+        if hidden is not None:
+            patches = torch.where(hidden[..., None], tokens[:, None].to(patches.dtype), patches)
+        return patches + embed._cropped_pos_embed(*x.shape[-2:])
+
+    @staticmethod
+    def segments(prompts: list[Prompt], target: int, totals: list[int] | None = None) -> list[Segment]:
+        """Who sees whom, sample by sample."""
+        return [
+            segment(len(prompt), prompt.slots, target, total)
+            for prompt, total in zip(prompts, totals or [None] * len(prompts))
+        ]
+
+    def stream(self, prompts: list[Prompt], time: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """All samples' tokens one after another [L,W]: prompt, time token, noise tokens."""
+        words = self.stock.embed_tokens(torch.tensor([i for p in prompts for i in p.ids], device=noise.device))
+        words = self._with_images(words, prompts).split([len(p) for p in prompts])
+        return torch.cat([part for i, w in enumerate(words) for part in (w, time[i, None], noise[i])])
+
+    def _with_images(self, words: torch.Tensor, prompts: list[Prompt]) -> torch.Tensor:
+        """Put source patch embeddings into their slots; images of one shape are embedded in one call."""
+        by_shape: dict[torch.Size, tuple[list, list]] = {}
+        start = 0
+        for prompt in prompts:
+            for (begin, end), image in zip(prompt.slots, prompt.images):
+                places, images = by_shape.setdefault(image.shape, ([], []))
+                places.append(torch.arange(start + begin, start + end, device=words.device))
+                images.append(image)
+            start += len(prompt)
+        for places, images in by_shape.values():
+            batch = torch.stack(images).to(words.device, words.dtype)
+            patches = self.stock.patch_embedding(batch, is_input_image=True)
+            words = words.index_copy(0, torch.cat(places), patches.flatten(0, 1).to(words.dtype))
+        return words
+
+    def trunk(self, stream: torch.Tensor, segments: list[Segment]) -> torch.Tensor:
+        """All blocks and the last norm over the stream [L,W]."""
+        rotary, h = self.rotary(segments, stream), stream[None]
+        for block in self.stock.layers:  # block(...) itself, so that checkpointing, LoRA and FSDP hooks fire
+            if torch.is_grad_enabled() and self.stock.gradient_checkpointing:
+                h = self.stock._gradient_checkpointing_func(block, h, segments, rotary)
+            else:
+                h = block(h, segments, rotary)
+        return self.stock.norm(h)[0]
+
+    def rotary(self, segments: list[Segment], like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """cos, sin [L,D] at every token's position in its own sample; short or long factors by its `total`."""
+        rope, device = self.stock.rope, like.device
+        place = torch.cat([torch.arange(s.length, device=device) for s in segments]).float()
+        far = torch.tensor([s.total > rope.original_max_position_embeddings for s in segments], device=device)
+        far = far.repeat_interleave(torch.tensor([s.length for s in segments], device=device))
+        short, long = (self._inverse(factor, device) for factor in (rope.short_factor, rope.long_factor))
+        angle = place[:, None] * torch.where(far[:, None], long, short)
+        angle = torch.cat([angle, angle], -1)
+        gain = self._gain()
+        return (angle.cos() * gain).to(like.dtype), (angle.sin() * gain).to(like.dtype)
+
+    def _inverse(self, factor: list[float], device) -> torch.Tensor:
+        rope = self.stock.rope
+        steps = torch.arange(0, rope.dim, 2, device=device).float() / rope.dim
+        return 1.0 / (torch.tensor(factor, device=device) * rope.base**steps)
+
+    def _gain(self) -> float:
+        rope = self.stock.rope
+        scale = rope.max_position_embeddings / rope.original_max_position_embeddings
+        return 1.0 if scale <= 1 else math.sqrt(1 + math.log(scale) / math.log(rope.original_max_position_embeddings))
+
+    def velocity(self, tokens: torch.Tensor, clock: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+        """Noise tokens [B,T,W] to latents [B,C,h,w]."""
+        p = self.stock.config.patch_size
+        patches = self.stock.proj_out(self.stock.norm_out(tokens, temb=clock)).unflatten(-1, (p, p, -1))
+        patches = patches.unflatten(1, (shape[-2] // p, shape[-1] // p))
+        return patches.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)

@@ -1,0 +1,107 @@
+"""From words and source latents to prompts: the frozen layout, the token ids and the guidance branches.
+
+The layout is stock OmniGen's (`OmniGenMultiModalProcessor`), with the source images first, so that the conditional
+and the image-only prompt of one edit begin alike; plan steps end in one pause token each, inference pauses come last:
+
+    <|user|>\\nGenerate an image according to the following instructions\\n
+    <img><|image_1|></img> {instruction}[ {step}<|pause|>]*<|pause|>*N<|end|>\\n<|assistant|>\\n<|diffusion|>
+
+Shapes: C latent channels, h x w latent pixels, p patch size; a source image takes (h/p)*(w/p) prompt positions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import torch
+
+PAUSE = "<|pause|>"
+DROPPED = "<cfg>"  # what OmniGen trains on where text and images are dropped together
+OPENING = "<|user|>\nGenerate an image according to the following instructions\n"
+CLOSING = "<|end|>\n<|assistant|>\n<|diffusion|>"
+NEGATIVE = (
+    "low quality, jpeg artifacts, ugly, duplicate, morbid, mutilated, extra fingers, mutated hands, "
+    "poorly drawn hands, poorly drawn face, mutation, deformed, blurry, dehydrated, bad anatomy, bad proportions, "
+    "extra limbs, cloned face, disfigured, gross proportions, malformed limbs, missing arms, missing legs, "
+    "extra arms, extra legs, fused fingers, too many fingers."
+)
+_IMAGE = re.compile(r"<\|image_\d+\|>")
+_BOS = 1  # stock strips exactly this id from every chunk after the first
+
+
+def content(instruction: str, images: int = 1, plan: Sequence[str] = (), pauses: int = 0) -> str:
+    """What a person hands to stock `OmniGenPipeline` as `prompt`: images, instruction, plan steps, N pauses."""
+    if pauses < 0:
+        raise ValueError(f"pauses = {pauses}: a count of pause tokens is 0 or more")
+    seen = [f"<img><|image_{i + 1}|></img>" for i in range(images)]
+    words = [instruction] if instruction else []
+    return " ".join(seen + words) + "".join(f" {step}{PAUSE}" for step in plan) + PAUSE * pauses
+
+
+def layout(instruction: str, images: int = 1, plan: Sequence[str] = (), pauses: int = 0) -> str:
+    """The whole prompt as text, template included."""
+    return OPENING + content(instruction, images, plan, pauses) + CLOSING
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids with image slots: ids[a:b] of slots[i] are placeholders for images[i] (latents [C,h,w])."""
+
+    ids: list[int]
+    slots: list[tuple[int, int]] = field(default_factory=list)
+    images: list[torch.Tensor] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Branches:
+    """One sample's prompts under guidance. `image_only` is None where there is no source image (T2I)."""
+
+    conditional: Prompt
+    unconditional: Prompt
+    image_only: Prompt | None = None
+
+
+class Tokens:
+    """Prompts around the tokenizer of a weights folder. `patch`: latent pixels a token side (stock: 2)."""
+
+    def __init__(self, tokenizer, patch: int = 2):
+        self.tokenizer = tokenizer
+        self.patch = patch
+        self.pause_id = tokenizer.convert_tokens_to_ids(PAUSE)
+        self._chunk = lru_cache(maxsize=65536)(lambda text: tuple(tokenizer(text).input_ids))
+
+    def prompt(self, instruction, images=(), plan=(), pauses=0) -> Prompt:
+        """The prompt of `instruction` about `images` (latents [C,h,w], possibly none)."""
+        return self.from_text(layout(instruction, len(images), plan, pauses), images)
+
+    def from_text(self, text: str, images=()) -> Prompt:
+        """Ids as stock makes them: text between images is tokenized apart, later chunks lose their BOS."""
+        chunks = [list(self._chunk(chunk)) for chunk in _IMAGE.split(text)]
+        ids, slots = chunks[0], []
+        for chunk, image in zip(chunks[1:], images, strict=True):
+            start, size = len(ids), self._tokens_of(image)
+            slots.append((start, start + size))
+            ids = ids + [0] * size + chunk[chunk[0] == _BOS :]
+        return Prompt(ids, slots, list(images))
+
+    def branches(self, instruction, images=(), pauses=0) -> Branches:
+        """Conditional (alone with the pauses), image-only (the same images, no words) and stock's negative prompt."""
+        image_only = self.prompt("", images) if len(images) else None
+        return Branches(self.prompt(instruction, images, (), pauses), self.negative(), image_only)
+
+    def negative(self) -> Prompt:
+        """The unconditional prompt of inference: stock's negative words, no image."""
+        return self.prompt(NEGATIVE)
+
+    def dropped(self) -> Prompt:
+        """The unconditional prompt OmniGen trains on: the literal `<cfg>`, no image."""
+        return self.prompt(DROPPED)
+
+    def _tokens_of(self, image: torch.Tensor) -> int:
+        return (image.shape[-2] // self.patch) * (image.shape[-1] // self.patch)
