@@ -1,0 +1,1 @@
+"""The `edit` stage: editors make edits of benchmark samples."""

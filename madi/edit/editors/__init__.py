@@ -1,0 +1,1 @@
+"""Things that make edits, each with one `edit(works)`."""

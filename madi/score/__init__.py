@@ -1,0 +1,1 @@
+"""The `score` stage: one row a number, from edits and samples."""

@@ -1,0 +1,1 @@
+"""Judges that answer the five questions of an edit."""
