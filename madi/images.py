@@ -1,0 +1,102 @@
+"""Pictures as bytes and arrays: bounded decoding, one PNG encoder, hashes, and the sheet that a person looks at.
+
+H, W: height and width in px. An image is uint8 [H, W, 3], RGB.
+"""
+
+import hashlib
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from madi.errors import MadiError
+
+MAX_PIXELS = 64 * 2**20  # 64 Mpx: 8192 x 8192, past any benchmark's picture
+
+
+def decode(data: bytes, where: object) -> np.ndarray:
+    """Image uint8 [H, W, 3] of encoded bytes, upright (EXIF) and RGB.
+
+    Errors: MadiError naming `where` if the bytes are no image, are cut short, or hold more than 64 Mpx (told from the
+    header, before any pixel is decoded).
+    """
+    if not data:
+        raise MadiError("no image bytes", where, "an encoded image")
+    try:
+        image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MAX_PIXELS:
+            raise MadiError(f"image of {image.width}x{image.height} px", where, f"at most {MAX_PIXELS} px in all")
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except Image.DecompressionBombError:
+        raise MadiError("image far too large", where, f"at most {MAX_PIXELS} px in all") from None
+    except (OSError, ValueError, SyntaxError, EOFError) as fault:  # what Pillow's decoders raise on damaged bytes
+        reason = str(fault).split("<")[0].strip() or type(fault).__name__
+        raise MadiError(f"unreadable image ({reason}, {len(data)} bytes)", where, "a PNG, JPEG or WebP image") from None
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """PNG bytes of uint8 [H, W, 3] or [H, W]; equal arrays give equal bytes."""
+    if image.dtype != np.uint8:
+        raise MadiError(f"image of {image.dtype}", "encode_png", "uint8")
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(file, format="PNG", compress_level=6)
+    return file.getvalue()
+
+
+def picture(image: np.ndarray, path: str | None = None) -> dict:
+    """The record's struct of an image: {"bytes": PNG, "path": name or None}."""
+    return {"bytes": encode_png(image), "path": path}
+
+
+def sha256(data: bytes) -> str:
+    """64 hex digits of the bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """uint8 [height, width, 3], bicubic; the same array where nothing changes."""
+    if image.shape[:2] == (height, width):
+        return image
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def phash(image: np.ndarray) -> str:
+    """Perceptual hash, 16 hex digits: which of the 64 lowest cosine frequencies of the grey picture pass their median.
+
+    Near-duplicates (recompressed, rescaled) differ in few bits; different pictures may agree: a match is a candidate.
+    """
+    from scipy.fft import dctn
+
+    grey = Image.fromarray(image).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
+    low = dctn(np.asarray(grey, dtype=np.float64), norm="ortho")[:8, :8].ravel().round(6)
+    bits = low > np.median(low[1:])  # the mean level (first) says nothing about what is in the picture
+    return np.packbits(bits).tobytes().hex()
+
+
+def contact_sheet(
+    rows: list[list[np.ndarray | None]], labels: list[str], columns: list[str] = (), cell: int = 128
+) -> bytes:
+    """JPEG bytes of a grid: a label above each row, a name above each column, a grey cell for a missing picture.
+
+    cell: side in px that every picture is shown at.
+    """
+    font = ImageFont.load_default(11)
+    gap, line = 4, 16
+    across = max([len(row) for row in rows] + [len(columns), 1])
+    sheet = Image.new("RGB", (across * (cell + gap) + gap, line + max(len(rows), 1) * (cell + line + gap)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for index, name in enumerate(columns):
+        draw.text((gap + index * (cell + gap), 2), name[: cell // 6], fill="black", font=font)
+    for number, (row, label) in enumerate(zip(rows, labels, strict=True)):
+        top = line + number * (cell + line + gap)
+        draw.text((gap, top), label[: sheet.width // 6], fill="dimgrey", font=font)
+        for index, image in enumerate(row):
+            tile = Image.new("RGB", (cell, cell), "lightgrey") if image is None else _thumbnail(image, cell)
+            sheet.paste(tile, (gap + index * (cell + gap), top + line))
+    file = io.BytesIO()
+    sheet.save(file, format="JPEG", quality=88)
+    return file.getvalue()
+
+
+def _thumbnail(image: np.ndarray, side: int) -> Image.Image:
+    return ImageOps.pad(Image.fromarray(image), (side, side), Image.Resampling.BICUBIC, color="white")

@@ -1,0 +1,73 @@
+"""How far a job is: a bar on a terminal, a line every ten seconds elsewhere; both also reach the job's log file."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TextIO
+
+HEARTBEAT = 10.0  # seconds between lines where there is no terminal
+_log: TextIO | None = None
+
+
+@contextlib.contextmanager
+def log_to(path: Path | str | None) -> Iterator[None]:
+    """Within the block, what is said goes to this file as well as to stderr; None: to stderr alone."""
+    global _log
+    if path is None:
+        yield
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    before = _log
+    with open(path, "w", encoding="utf-8") as file:
+        _log = file
+        try:
+            yield
+        finally:
+            _log = before
+
+
+def say(line: str) -> None:
+    """One line to stderr and to the log."""
+    print(line, file=sys.stderr, flush=True)
+    _note(line)
+
+
+def _note(line: str) -> None:
+    if _log is not None:
+        print(line, file=_log, flush=True)
+
+
+def progress(items: Iterable, total: int, label: str) -> Iterator:
+    """Hand on the items and tell how many of `total` are done: `label 12/80 15% 0:03 left`."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        items, tell = tqdm(items, total=total, desc=label, file=sys.stderr, leave=False), _note
+    else:
+        tell = say
+    start = last = time.monotonic()
+    done = 0
+    for item in items:
+        yield item
+        done += 1
+        now = time.monotonic()
+        if now - last >= HEARTBEAT:
+            tell(heartbeat(label, done, total, now - start))
+            last = now
+    tell(f"{label} {done}/{total} done in {clock(time.monotonic() - start)}")
+
+
+def heartbeat(label: str, done: int, total: int, seconds: float) -> str:
+    """The line said after `seconds`, with the time left if the rest goes as fast."""
+    share = done / total if total else 1.0
+    left = seconds * (total - done) / done if done else 0.0
+    return f"{label} {done}/{total} {share:.0%} {clock(left)} left"
+
+
+def clock(seconds: float) -> str:
+    """`0:03`, `12:40` or `1:02:09`."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,75 @@
+"""Where a thing came from: hashes of files, folders and code, versions, hardware, time. Never part of a record."""
+
+import hashlib
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+from madi.errors import MadiError
+from madi.shards import write_json
+
+PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "timm", "numpy", "pyarrow", "pillow", "snakemake")
+
+
+def file_sha(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, 64 hex digits."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as fault:
+        raise MadiError(fault.strerror or "cannot be read", path, "a file") from None
+
+
+def folder_sha(path: Path | str, pattern: str = "**/*") -> str:
+    """SHA-256 over the names and bytes of all files below a folder, hidden ones and `provenance.json` left out.
+
+    A provenance file holds a time, so that it would make two folders of equal weights look different.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise MadiError("no such folder", path)
+    digest = hashlib.sha256()
+    for file in sorted(root.glob(pattern), key=lambda file: file.relative_to(root).as_posix()):
+        name = file.relative_to(root)
+        if file.is_file() and name.name != "provenance.json" and not any(part.startswith(".") for part in name.parts):
+            digest.update(f"{name.as_posix()}\0{file_sha(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def code_sha() -> str:
+    """SHA-256 over the package's Python files."""
+    return folder_sha(Path(__file__).parent, "**/*.py")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on (those that are installed)."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> dict[str, object]:
+    """Processor, cores, memory and, where torch is in use already, accelerators."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    torch = sys.modules.get("torch")  # not imported for this: it costs seconds
+    cuda = torch.cuda if torch is not None and torch.cuda.is_available() else None
+    return {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(memory / 2**30, 1),
+        "accelerators": [cuda.get_device_name(index) for index in range(cuda.device_count())] if cuda else [],
+    }
+
+
+def write_provenance(path: Path | str, **facts: object) -> None:
+    """Write these facts with versions, hardware, code hash and time as JSON."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    write_json(path, {**facts, "versions": versions(), "hardware": hardware(), "code": code_sha(), "time": now})

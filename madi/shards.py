@@ -1,0 +1,163 @@
+"""Files that stages hand to each other: Parquet shards and JSON, written whole or not at all, checked when read."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from madi.errors import MadiError
+from madi.records import IMAGE, IMAGES
+
+ROW_GROUP = 64  # rows: small enough that a group of images fits anywhere
+
+
+@contextlib.contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """A path to write to, which takes the name `path` only if the block ends well: readers never meet half a file."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write(path: Path | str, rows: Iterable[dict], schema: pa.Schema) -> int:
+    """Write rows (may be a generator) as one Parquet file; returns how many.
+
+    Columns that may be null are null where a row lacks them. Errors: MadiError naming file, row and column for a
+    missing or mistyped value and for a column that the record does not have. Equal rows give equal bytes.
+    """
+    keys = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+    rows, count = iter(rows), 0
+    with atomic(path) as partial:
+        # Dictionaries and statistics for keys only: pictures have neither repeats nor an order.
+        options = dict(compression="zstd", use_dictionary=keys, write_statistics=keys, write_page_checksum=True)
+        with pq.ParquetWriter(partial, schema, **options) as writer:
+            while group := list(islice(rows, ROW_GROUP)):
+                writer.write_batch(_batch(group, schema, path, count), row_group_size=ROW_GROUP)
+                count += len(group)
+    return count
+
+
+def _batch(rows: list[dict], schema: pa.Schema, path: Path | str, first: int) -> pa.RecordBatch:
+    for number, row in enumerate(rows, first):
+        for name in row.keys() - set(schema.names):
+            raise MadiError(f"unknown column {name!r}", f"{path} row {number}", ", ".join(schema.names))
+    columns = []
+    for field in schema:
+        values = [row.get(field.name) for row in rows]
+        if not field.nullable and None in values:
+            raise MadiError(
+                "no value", f"{path} row {first + values.index(None)} column {field.name}", "one in each row"
+            )
+        try:
+            columns.append(pa.array(values, type=field.type))
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            raise _mistyped(values, field, path, first) from None
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _mistyped(values: list, field: pa.Field, path: Path | str, first: int) -> MadiError:
+    for number, value in enumerate(values, first):
+        try:
+            pa.array([value], type=field.type)
+        except (pa.ArrowException, TypeError, ValueError, OverflowError):
+            what = f"found {type(value).__name__} {str(value)[:40]!r}"
+            return MadiError(what, f"{path} row {number} column {field.name}", field.type)
+    return MadiError("values do not fit together", f"{path} row {first} column {field.name}", field.type)
+
+
+@contextlib.contextmanager
+def _reading(path: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise MadiError("no such file", path, do="run the stage that makes it") from None
+    except (pa.ArrowException, OSError) as fault:
+        raise MadiError(
+            f"not a whole Parquet file ({str(fault)[:80]})", path, do="delete it and run the stage that makes it again"
+        ) from None
+
+
+def _open(path: Path | str, schema: pa.Schema, columns: list[str] | None) -> tuple[pq.ParquetFile, list[str]]:
+    """The file, after holding its columns against the record's."""
+    with _reading(path):
+        if Path(path).stat().st_size == 0:
+            raise MadiError("the file is empty", path, "a Parquet file", "run the stage that makes it again")
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        found = file.schema_arrow
+    for name in columns or schema.names:
+        wanted = schema.field(name).type
+        if name not in found.names:
+            raise MadiError(f"column {name} is missing", path, ", ".join(schema.names))
+        if found.field(name).type != wanted:
+            raise MadiError(f"column {name} is {found.field(name).type}", path, wanted)
+    return file, list(columns or schema.names)
+
+
+def stream(paths: Path | str | Iterable, schema: pa.Schema, columns: list[str] | None = None) -> Iterator[dict]:
+    """Rows of one or several shards in order, a row group in memory at a time.
+
+    Errors: MadiError naming the file that is missing, cut short, damaged (pages carry checksums) or of another record.
+    """
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        file, names = _open(path, schema, columns)
+        with file:
+            for group in range(file.num_row_groups):
+                with _reading(path):
+                    table = file.read_row_group(group, columns=names, use_threads=False)
+                yield from table.to_pylist()
+
+
+def read(path: Path | str, schema: pa.Schema, columns: list[str] | None = None) -> list[dict]:
+    """All rows of one shard; `columns` narrows them. Errors as `stream`."""
+    return list(stream(path, schema, columns))
+
+
+def frame(paths: Path | str | Iterable, schema: pa.Schema, columns: list[str] | None = None):
+    """Rows of one or several shards as a pandas DataFrame, keys as plain strings; no images unless `columns` asks."""
+    columns = columns or [field.name for field in schema if field.type not in (IMAGE, IMAGES)]
+    plain = pa.schema([_plain(schema.field(name)) for name in columns])
+    tables = [plain.empty_table()]
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        file, names = _open(path, schema, columns)
+        with file, _reading(path):
+            tables.append(file.read(columns=names, use_threads=False).select(names).cast(plain))
+    return pa.concat_tables(tables).to_pandas()
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    # Categories of several files do not concatenate and group differently: plain strings have no such surprises.
+    return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+
+
+def write_json(path: Path | str, value: object) -> None:
+    """Write JSON with sorted keys, whole or not at all. Errors: MadiError for what JSON cannot hold."""
+    try:
+        text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as fault:
+        raise MadiError(f"cannot be written as JSON ({fault})", path) from None
+    with atomic(path) as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: Path | str) -> object:
+    """Read JSON. Errors: MadiError naming file, line and column."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MadiError("no such file", path, do="run the stage that makes it") from None
+    except json.JSONDecodeError as fault:
+        raise MadiError(f"not JSON ({fault.msg})", f"{path} line {fault.lineno} column {fault.colno}") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise MadiError(f"cannot be read ({fault})", path) from None
