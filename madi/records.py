@@ -34,12 +34,19 @@ def feature(kind: pa.DataType) -> object:
 
 def record(**columns: pa.DataType | tuple) -> pa.Schema:
     """A schema from `name=type`; `name=(type, None)` may be null."""
-    fields = [
-        pa.field(name, kind[0], nullable=True) if isinstance(kind, tuple) else pa.field(name, kind, nullable=False)
-        for name, kind in columns.items()
-    ]
+    fields = []
+    for name, kind in columns.items():
+        optional = isinstance(kind, tuple)
+        kind = kind[0] if optional else kind
+        # `datasets` knows an image by its feature only where Arrow lets the field be null: `required` says it instead.
+        fields.append(pa.field(name, kind, optional or kind == IMAGES, None if optional else {"required": "yes"}))
     features = {field.name: feature(field.type) for field in fields}
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def required(field: pa.Field) -> bool:
+    """Whether every row must have a value in this column."""
+    return b"required" in (field.metadata or {})
 
 
 SAMPLE = record(

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from madi.errors import MadiError
-from madi.records import IMAGE, IMAGES
+from madi.records import IMAGE, IMAGES, required
 
 ROW_GROUP = 64  # rows: small enough that a group of images fits anywhere
 
@@ -56,7 +56,7 @@ def _batch(rows: list[dict], schema: pa.Schema, path: Path | str, first: int) ->
     columns = []
     for field in schema:
         values = [row.get(field.name) for row in rows]
-        if not field.nullable and None in values:
+        if required(field) and None in values:
             raise MadiError(
                 "no value", f"{path} row {first + values.index(None)} column {field.name}", "one in each row"
             )
