@@ -1,0 +1,203 @@
+"""All scores of a workflow, one line an edit, ready to be asked; and the question a cell asks, as data.
+
+Shape legend: E edits on the board, U units of a cell (a sample of an editor; without a selection, an edit),
+C candidates of a unit, K parts (scores that make up the cell's number of a sample).
+"""
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from madi.errors import MadiError
+from madi.records import edit_id
+from madi.tables import choose
+
+KEY = ["benchmark", "sample_id", "editor", "pause", "seed"]
+
+
+class Query(BaseModel):
+    """What a cell asks of the board, complete in itself: the same scores give the same cell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    benchmark: str
+    editors: list[str]
+    pauses: list[int]
+    seeds: list[int] | None  # None: every seed there is
+    parts: list[str]
+    combine: str = "mean"
+    select: str | None = None
+    bar: float | None = None
+    statistic: str = "mean"
+    where: dict[str, list] = {}
+    scale: float = 1.0
+    rate: bool = False
+
+
+@dataclass
+class Units:
+    """The answer to a query: values of the samples that have one, and where they come from."""
+
+    samples: np.ndarray  # [U] of those with a value
+    groups: np.ndarray
+    strata: np.ndarray
+    values: np.ndarray
+    weights: np.ndarray
+    excluded: int
+    missing: int
+    scores: list[tuple[str, str]]  # (score_id, edit_id)
+
+
+class Board:
+    """Scores as three arrays [E, metrics]: value (nan if none), status, id; edits sorted by key."""
+
+    def __init__(self, scores: pd.DataFrame, samples: pd.DataFrame):
+        scores = scores.assign(name=scores["metric"] + "/" + scores["against"])
+        twice = scores.duplicated([*KEY, "name"])
+        if twice.any():
+            row = scores[twice].iloc[0]
+            raise MadiError(
+                f"two scores {row['name']} of one edit",
+                where=f"{row['editor']}/{row['benchmark']}/{row['sample_id']}/pause {row['pause']}/seed {row['seed']}",
+                expected="one backend for each metric",
+            )
+        wide = scores.set_index([*KEY, "name"]).sort_index()
+        self.values = wide["value"].astype(float).unstack("name")
+        self.status = wide["status"].unstack("name")
+        self.ids = wide["score_id"].unstack("name")
+        self.edits = self.values.index.to_frame(index=False)
+        self.edits["edit_id"] = [edit_id(row) for row in self.edits.to_dict("records")]
+        self._describe(samples)
+
+    def _describe(self, samples: pd.DataFrame) -> None:
+        facts = samples.drop_duplicates(["benchmark", "sample_id"]).set_index(["benchmark", "sample_id"])
+        found = facts.reindex(pd.MultiIndex.from_frame(self.edits[["benchmark", "sample_id"]]))
+        unknown = found["group_id"].isna().to_numpy()
+        if unknown.any():
+            row = self.edits[unknown].iloc[0]
+            raise MadiError(f"scores of sample {row.sample_id}, which is not in the samples", where=row.benchmark)
+        for name in ("group_id", "task", "complexity"):
+            self.edits[name] = found[name].to_numpy()
+        self.edits["tag"] = [tag_of(spec) for spec in found["spec"]]
+
+    def has(self, query: Query) -> bool:
+        """Whether every editor was asked for every pause and seed of the query, on at least one sample."""
+        edits = self.edits[(self.edits.benchmark == query.benchmark) & self.edits.editor.isin(query.editors)]
+        have = set(zip(edits.editor, edits.pause, edits.seed))
+        seeds = query.seeds or sorted(set(edits.seed))
+        wanted = {(e, p, s) for e in query.editors for p in query.pauses for s in seeds}
+        return bool(wanted) and wanted <= have
+
+    def column(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Value, status and score id [E] of one metric; nothing where it was never scored."""
+        if name not in self.values:
+            count = len(self.edits)
+            return np.full(count, np.nan), np.full(count, None, object), np.full(count, None, object)
+        status = self.status[name].to_numpy(object)
+        return np.where(status == "ok", self.values[name], np.nan), status, self.ids[name].to_numpy(object)
+
+    def answer(self, query: Query) -> Units:
+        """The units of a query, with the scores that its numbers come from."""
+        rows_UC = self._candidates(query)
+        chosen_U, used, undecided_U = self._choose(query, rows_UC)
+        rows_U = np.where(chosen_U >= 0, rows_UC[np.arange(len(rows_UC)), chosen_U], -1)
+        parts = [self.column(name) for name in query.parts]
+        picked = rows_U[rows_U >= 0]
+        used += [(ids, picked) for _, _, ids in parts]
+        values_UK = np.stack([values[picked] for values, _, _ in parts], axis=1)
+        whole = np.isfinite(values_UK).all(axis=1)
+        barred = np.array([any(status[row] == "excluded" for _, status, _ in parts) for row in picked], bool)
+        values_U, weights_U = combine(values_UK[whole], query.combine)
+        keep = picked[whole][weights_U > 0]
+        edits = self.edits.iloc[keep]
+        return Units(
+            samples=edits.sample_id.to_numpy(str),
+            groups=edits.group_id.to_numpy(str),
+            strata=edits.tag.to_numpy(str),
+            values=values_U[weights_U > 0] * query.scale,
+            weights=weights_U[weights_U > 0],
+            excluded=int((barred & ~whole).sum() + (weights_U == 0).sum() + (undecided_U == "excluded").sum()),
+            missing=int((~barred & ~whole).sum() + (undecided_U == "missing").sum()),
+            scores=self._lineage(used),
+        )
+
+    def _candidates(self, query: Query) -> np.ndarray:
+        """Rows of the board [U, C] by unit and candidate, -1 where an edit was never asked for."""
+        edits = self.edits
+        mask = (edits.benchmark == query.benchmark) & edits.editor.isin(query.editors) & edits.pause.isin(query.pauses)
+        if query.seeds is not None:
+            mask &= edits.seed.isin(query.seeds)
+        for name, allowed in query.where.items():
+            mask &= edits[name].isin(allowed)
+        rows = np.flatnonzero(mask)
+        if query.select is None:
+            return rows[:, None]
+        picked = edits.iloc[rows]
+        unit = picked.groupby(["sample_id", "editor"], sort=True).ngroup().to_numpy()
+        place = picked.groupby(["pause", "seed"], sort=True).ngroup().to_numpy()
+        rows_UC = np.full((unit.max(initial=-1) + 1, place.max(initial=-1) + 1), -1)
+        rows_UC[unit, place] = rows
+        return rows_UC
+
+    def _choose(self, query: Query, rows_UC: np.ndarray):
+        """Chosen candidate [U]; the scores looked at; and why nothing was chosen ("", excluded, missing) [U]."""
+        nothing_U = np.full(len(rows_UC), "", object)
+        if query.select is None:
+            return np.zeros(len(rows_UC), int), [], nothing_U
+        rule = choose.RULES[query.select]
+        look = {name: self.column(name) for name in {rule.objective, rule.guard} - {None}}
+        there = rows_UC >= 0
+        grid = {name: np.where(there, values[rows_UC], np.nan) for name, (values, _, _) in look.items()}
+        used = [(ids, rows_UC[there]) for _, _, ids in look.values()]
+        if rule.guard is None:
+            chosen_U = choose.best(grid[rule.objective])
+        else:
+            chosen_U = choose.best_within(grid[rule.objective], choose.admitted(grid[rule.guard], query.bar))
+        # A sample is lost for want of scores only; one that met no bar was judged, and lowers the recall instead.
+        decisive = rule.guard or rule.objective
+        barred_U = ((look[decisive][1][rows_UC] == "excluded") & there).any(axis=1)
+        lost_U = ~np.isfinite(grid[decisive]).any(axis=1)
+        return chosen_U, used, np.where(lost_U, np.where(barred_U, "excluded", "missing"), nothing_U)
+
+    def recall(self, query: Query) -> Units:
+        """Units with value 1 where some candidate meets the bar and 0 where none does."""
+        guard = choose.RULES[query.select].guard
+        rows_UC = self._candidates(query)
+        values, _, ids = self.column(guard)
+        _, _, undecided_U = self._choose(query, rows_UC)
+        there = rows_UC >= 0
+        grid_UC = np.where(there, values[rows_UC], np.nan)
+        known = np.isfinite(grid_UC).any(axis=1)
+        edits = self.edits.iloc[rows_UC.max(axis=1)[known]] if len(rows_UC) else self.edits.iloc[:0]
+        met = choose.admitted(grid_UC, query.bar).any(axis=1)[known].astype(float)
+        return Units(
+            samples=edits.sample_id.to_numpy(str),
+            groups=edits.group_id.to_numpy(str),
+            strata=edits.tag.to_numpy(str),
+            values=met * query.scale,
+            weights=np.ones(len(met)),
+            excluded=int((undecided_U == "excluded").sum()),
+            missing=int((undecided_U == "missing").sum()),
+            scores=self._lineage([(ids, rows_UC[there])]),
+        )
+
+    def _lineage(self, used: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[str, str]]:
+        edit_ids = self.edits["edit_id"].to_numpy(object)
+        found = {(ids[row], edit_ids[row]) for ids, rows in used for row in rows if isinstance(ids[row], str)}
+        return sorted(found)
+
+
+def combine(parts_UK: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Value and weight [U] of each sample from its K scores."""
+    values = parts_UK.mean(axis=1) if len(parts_UK) else np.zeros(0)
+    if how == "filtered":  # parts are IF and IDP, in this order
+        return values, choose.discord_weight(parts_UK[:, 0], parts_UK[:, 1])
+    return values, np.ones(len(values))
+
+
+def tag_of(spec: object) -> str:
+    """GenEval's tag in a sample's spec, empty for other samples."""
+    rule = json.loads(spec).get("geneval") if isinstance(spec, str) else None
+    return rule["tag"] if rule else ""

@@ -1,0 +1,281 @@
+"""Scores to cells: every declared cell asked, with its interval, its reported value, and the scores it comes from."""
+
+import csv
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from madi.errors import MadiError
+from madi.records import cell_id
+from madi.tables import facts, stats
+from madi.tables.board import Board, Query, Units
+from madi.tables.spec import Ask, Block, Row, TablesSpec
+
+NOT_RUN, NO_WEIGHTS, NOTHING = "not run at this scale", "no public weights", "not applicable"
+Reported = dict[tuple[str, str, str, str], str]
+
+
+@dataclass
+class Source:
+    """All that cells are made from."""
+
+    spec: TablesSpec
+    board: Board
+    samples: pd.DataFrame
+    reported: Reported
+    settings: dict  # the tables slice, for cells of kind config
+    bars: dict[str, float | None]
+    resamples: int
+    seed: int
+    prints: dict[str, str] = field(default_factory=dict)  # score or edit id -> what its digest is made of
+
+
+@dataclass
+class Answer:
+    """One cell while it is being made."""
+
+    name: str
+    kind: str = "reported"
+    value: float | None = None
+    text: str = "–"
+    interval: stats.Interval = None
+    status: str = NOTHING
+    query: Query | None = None
+    units: Units | None = None
+
+
+def read_reported(path: str | Path) -> Reported:
+    """Printed values by (table, block, row, column). Errors: MadiError naming the row that repeats another."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as fault:
+        raise MadiError(fault.strerror or "cannot be read", where=path) from None
+    found: Reported = {}
+    for number, row in enumerate(rows, 2):
+        try:
+            key = (row["table"], row["block"], row["row"], row["column"])
+            value = row["value"]
+        except KeyError as name:
+            raise MadiError(f"column {name} is missing", where=path, expected="table,block,row,column,value") from None
+        if key in found and key[0] != "text":  # the paper's text repeats itself; its tables do not
+            raise MadiError(f"a second value for {'/'.join(key)}", where=f"{path} row {number}")
+        found[key] = value
+    return found
+
+
+def merged(block: Block, row: Ask, column: Ask) -> Ask:
+    """What a cell asks: the column's word before the row's before the block's."""
+    said = {}
+    for ask in (block, row, column):
+        said |= {name: getattr(ask, name) for name in Ask.model_fields if getattr(ask, name) is not None}
+    return Ask(**said)
+
+
+def query_of(ask: Ask, source: Source) -> Query | None:
+    """The question an ask comes to, None where it names no system, metric or benchmark, or has no bar to hold to."""
+    if None in (ask.system, ask.metric, ask.benchmark):
+        return None
+    metric = source.spec.metrics[ask.metric]
+    bar = source.bars.get((ask.select or "").removesuffix("_at_least"))
+    if ask.select and ask.select.endswith("_at_least") and bar is None:
+        return None
+    return Query(
+        benchmark=ask.benchmark,
+        editors=source.spec.systems[ask.system].editors,
+        pauses=ask.pauses or [0],
+        seeds=None if ask.seeds == "all" else ask.seeds or [0],
+        parts=metric.parts,
+        combine=metric.combine,
+        select=ask.select,
+        bar=bar,
+        statistic=ask.statistic or "mean",
+        where=ask.where.model_dump(exclude_none=True) if ask.where else {},
+        scale=100.0 if metric.percent else 1.0,
+        rate=metric.rate or ask.statistic == "recall",
+    )
+
+
+def ask_board(query: Query, board: Board) -> Units:
+    return board.recall(query) if query.statistic == "recall" else board.answer(query)
+
+
+def estimate(query: Query, units: Units, source: Source, name: str) -> tuple[float | None, stats.Interval]:
+    """Value and 95 % interval of a cell from its units."""
+    if query.statistic == "macro":
+        strata = {tag: sums_of(units, units.strata == tag) for tag in sorted(set(units.strata))}
+        value = float(np.mean([sums.ratio for sums in strata.values()])) if strata else None
+        return value, stats.macro_interval(strata, source.resamples, source.seed, name)
+    sums = sums_of(units)
+    if query.rate and sums.ratio is not None:
+        low, high = stats.wilson(sums.ratio / query.scale, len(sums.names))
+        return sums.ratio, (low * query.scale, high * query.scale)
+    return sums.ratio, stats.mean_interval(sums, source.resamples, source.seed, name)
+
+
+def sums_of(units: Units, mask: np.ndarray | None = None) -> stats.Sums:
+    mask = np.ones(len(units.values), bool) if mask is None else mask
+    return stats.group_sums(units.values[mask], units.groups[mask], units.weights[mask])
+
+
+def answer(ask: Ask, name: str, source: Source) -> Answer:
+    """One cell, except a gain."""
+    if ask.fact is not None:
+        return fact_answer(ask, name, source)
+    system = source.spec.systems.get(ask.system)
+    status = NOTHING if system is None else NOT_RUN if system.public else NO_WEIGHTS
+    query = query_of(ask, source)
+    if query is None or not source.board.has(query):
+        return Answer(name, status=status)
+    units = ask_board(query, source.board)
+    value, interval = estimate(query, units, source, name)
+    digits = 2 if query.statistic == "recall" else source.spec.metrics[ask.metric].digits
+    text = "–" if value is None else f"{value:.{digits}f}"
+    return Answer(name, "scores", value, text, interval, "ok", query, units)
+
+
+def fact_answer(ask: Ask, name: str, source: Source) -> Answer:
+    kind = "config" if ask.fact.config is not None else "samples"
+    found = facts.of(ask, source.settings, source.samples, source.board)
+    if found is None:
+        return Answer(name, status=NOT_RUN if ask.run or kind == "samples" else NOTHING)
+    return Answer(name, kind, found[0], found[1], status="ok")
+
+
+def gain(name: str, of: Answer, over: Answer, source: Source) -> Answer:
+    """Percent by which one cell exceeds another of its column."""
+    if not (of.units and over.units and of.value is not None and over.value):
+        return Answer(name, status=NOT_RUN)
+    interval = stats.gain_interval(sums_of(of.units), sums_of(over.units), source.resamples, source.seed, name)
+    value = 100 * (of.value / over.value - 1)
+    both = Units(
+        *(np.concatenate([getattr(u, f) for u in (of.units, over.units)]) for f in ("samples", "groups", "strata")),
+        values=np.concatenate([of.units.values, over.units.values]),
+        weights=np.concatenate([of.units.weights, over.units.weights]),
+        excluded=of.units.excluded + over.units.excluded,
+        missing=of.units.missing + over.units.missing,
+        scores=sorted(set(of.units.scores) | set(over.units.scores)),
+    )
+    return Answer(name, "scores", value, f"{value:.1f}%", interval, "ok", None, both)
+
+
+def with_references(block: Block, spec: TablesSpec) -> dict[str, Row]:
+    """The block's rows, and its floor and ceiling after them."""
+    rows = {name: Row(system=name, title=spec.systems[name].title, extra=True) for name in block.references}
+    return block.rows | rows
+
+
+def build(source: Source) -> tuple[list[dict], list[dict]]:
+    """All cells and their lineage, in the order of tables.yaml."""
+    cells, lineage = [], []
+    for table, body in source.spec.all_tables().items():
+        for key, block in body.blocks.items():
+            for cell, scores in block_cells(table, key, block, source):
+                cells.append(cell)
+                lineage += [{"cell_id": cell_id(cell), "score_id": s, "edit_id": e} for s, e in scores]
+    return cells, lineage
+
+
+def block_cells(table: str, key: str, block: Block, source: Source):
+    """Cells of one block with their scores, row by row."""
+    rows = with_references(block, source.spec)
+    grid: dict[tuple[str, str], Answer] = {}
+    for row, row_ask in rows.items():
+        for column, column_ask in block.columns.items():
+            name = f"{table}/{key}/{row}/{column}"
+            if row_ask.gain:
+                of, over = grid[row_ask.gain.of, column], grid[row_ask.gain.over, column]
+                grid[row, column] = gain(name, of, over, source)
+            else:
+                grid[row, column] = answer(merged(block, row_ask, column_ask), name, source)
+    winners = {(best_row(c, rows, block, grid, source), c) for c in block.columns}
+    for (row, column), made in grid.items():
+        label = f"{rows[row].title or row} · {block.columns[column].title or column}"
+        cell = cell_of((table, key, row, column), label, made, (row, column) in winners, source)
+        yield cell, (made.units.scores if made.units else [])
+
+
+def best_row(column: str, rows: dict[str, Row], block: Block, grid: dict, source: Source) -> str | None:
+    """The row whose cell beats every other of its column by a paired interval above zero; None if there is none."""
+    rivals = {}
+    for row, ask in rows.items():
+        made, whole = grid[row, column], merged(block, ask, block.columns[column])
+        system = source.spec.systems.get(whole.system)
+        if made.query and made.value is not None and not system.reference:
+            rivals[row] = made if source.spec.metrics[whole.metric].higher_is_better else None
+    if len(rivals) < 2 or None in rivals.values():
+        return None
+    top = max(rivals, key=lambda row: rivals[row].value)
+    beats = (beaten(rivals[top], made, source) for row, made in rivals.items() if row != top)
+    return top if all(beats) else None
+
+
+def beaten(top: Answer, other: Answer, source: Source) -> bool:
+    """Whether the first cell's lead over the second holds on the samples both have."""
+    first, second = by_sample(top.units), by_sample(other.units)
+    both = first.join(second, how="inner", rsuffix="_other")
+    if both.empty:
+        return False
+    arrays = both.value.to_numpy(), both.value_other.to_numpy(), both.group.to_numpy(str)
+    return stats.separated(*arrays, source.resamples, source.seed, f"{top.name}\0{other.name}")
+
+
+def by_sample(units: Units) -> pd.DataFrame:
+    frame = pd.DataFrame({"sample": units.samples, "value": units.values, "group": units.groups})
+    frame = frame.sort_values(["sample", "value"])  # sums must not depend on the order of editors
+    return frame.groupby("sample").agg(value=("value", "mean"), group=("group", "first"))
+
+
+def cell_of(key: tuple[str, ...], label: str, made: Answer, best: bool, source: Source) -> dict:
+    """The record of one cell; `query` holds what was asked, whether it is a separated best, and its status."""
+    reported = source.reported.get(key)
+    ask = made.query.model_dump() if made.query else None
+    low, high = made.interval or (None, None)
+    return dict(
+        **dict(zip(("table", "block", "row", "column"), key)),
+        label=label,
+        kind=made.kind,
+        value=made.value,
+        text=made.text,
+        low=low,
+        high=high,
+        n=len(made.units.values) if made.units else 0,
+        excluded=made.units.excluded if made.units else 0,
+        missing=made.units.missing if made.units else 0,
+        reported=reported,
+        reported_value=as_number(reported),
+        query=json.dumps({"ask": ask, "best": best, "status": made.status}, sort_keys=True),
+        digest=digest(made.units.scores if made.units else [], source.prints),
+    )
+
+
+def as_number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
+
+
+def digest(scores: list[tuple[str, str]], prints: dict[str, str]) -> str:
+    """A hash over the scores of a cell and, where they are known, the images they were taken from."""
+    lines = [f"{s} {prints.get(s, '')} {prints.get(e, '')}" for s, e in scores]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
+
+
+def bars_of(spec: TablesSpec, board: Board, asked: dict[str, dict]) -> dict[str, float | None]:
+    """Each threshold as a number: the config's value, or its quantile (a score that occurs) of the named scores."""
+    bars = {}
+    for name, threshold in spec.thresholds.items():
+        if (value := asked[name].get("value")) is None:
+            editors = spec.systems[threshold.system].editors
+            query = Query(
+                benchmark=threshold.benchmark, editors=editors, pauses=[0], seeds=[0], parts=[threshold.score]
+            )
+            found = board.answer(query).values
+            value = float(np.quantile(found, asked[name]["quantile"], method="lower")) if len(found) else None
+        bars[name] = value
+    return bars

@@ -1,0 +1,68 @@
+"""Cells that are not measured: read from the configuration (Tables 6, 8) or counted over samples (Tables 9, 10)."""
+
+from typing import Any
+
+import pandas as pd
+
+from madi.tables.board import Board
+from madi.tables.spec import Ask, Fact
+
+Found = tuple[float | None, str] | None  # a number if it is one, and how it is shown; None: nothing to say here
+
+
+def from_config(fact: Fact, settings: dict, run: str | None) -> Found:
+    """The sum of the values at the fact's paths (`-path` subtracts); a single one may be of any kind."""
+    if (fact.trained or any("{run}" in path for path in fact.config)) and run is None:
+        return None
+    found = [look_up(settings, path.lstrip("-").format(run=run)) for path in fact.config]
+    if any(value is None for value in found):
+        return None
+    if not found:
+        return None, fact.show
+    if len(found) == 1 and not isinstance(found[0], int | float):
+        return None, fact.show.format(found[0])
+    total = sum(-value if path.startswith("-") else value for path, value in zip(fact.config, found))
+    return float(total), fact.show.format(total)
+
+
+def look_up(settings: dict, path: str) -> Any:
+    """The value at a dotted path; None where any part of it is absent."""
+    for part in path.split("."):
+        if not isinstance(settings, dict) or part not in settings:
+            return None
+        settings = settings[part]
+    return settings
+
+
+def from_samples(fact: Fact, benchmark: str, samples: pd.DataFrame, board: Board) -> Found:
+    """What the samples of a benchmark are, and which of them were edited with pauses."""
+    mine = samples[samples.benchmark == benchmark]
+    if mine.empty:
+        return None
+    paused = board.edits[(board.edits.benchmark == benchmark) & (board.edits.pause > 0)]
+    if fact.count == "samples":
+        return number(len(mine))
+    if fact.count == "tasks":
+        return number(mine.task.nunique())
+    if fact.count == "levels":
+        return None, listed(mine.complexity.dropna().unique())
+    if fact.count == "has_task":
+        return None, "yes" if mine.task.isin(fact.tasks).any() else "no"
+    if fact.count == "scaled_samples":
+        return number(paused.sample_id.nunique())
+    return None, listed(paused.pause.unique())
+
+
+def number(count: int) -> Found:
+    return (float(count), str(count)) if count else (None, "N/A")
+
+
+def listed(values: Any) -> str:
+    return ",".join(str(int(value)) for value in sorted(values)) or "N/A"
+
+
+def of(ask: Ask, settings: dict, samples: pd.DataFrame, board: Board) -> Found:
+    """The fact that a cell asks for."""
+    if ask.fact.config is not None:
+        return from_config(ask.fact, settings, ask.run)
+    return from_samples(ask.fact, ask.benchmark, samples, board)

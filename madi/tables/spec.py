@@ -1,0 +1,156 @@
+"""What `config/tables.yaml` may say: every table of the paper declared as data.
+
+A cell is asked for by merging what its block, its row and its column say (`Ask`, the column wins). A column or row of
+its own is therefore a few lines of YAML. Names of tables, blocks, rows and columns are those of `reported.csv`, which
+is how a cell finds the value the paper prints.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Select = Literal["best_clip_dir", "best_dino", "best_qa", "dino_at_least", "clip_dir_at_least"]
+SCORE_NAME = r"^[a-z0-9_]+/(source|target|global_caption|local_caption|truth)$"
+ScoreName = Annotated[str, Field(pattern=SCORE_NAME)]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class System(Strict):
+    """A table's row as a reader knows it: the editors of its training seeds pooled; none when nobody can run it."""
+
+    title: str
+    editors: list[str] = []
+    colour: str = "#767676"
+    public: bool = True  # are its weights to be had at all?
+    reference: bool = False  # a floor or a ceiling, not a competitor
+
+
+class Metric(Strict):
+    """How one column's number of a sample is put together from its scores."""
+
+    parts: Annotated[list[ScoreName], Field(min_length=1)]
+    combine: Literal["mean", "filtered"] = "mean"  # filtered: Table 5's rule over (IF, IDP), see choose.discord_weight
+    digits: int = 3
+    percent: bool = False
+    rate: bool = False  # 0/1 scores: Wilson's interval
+    higher_is_better: bool = True
+
+
+class Threshold(Strict):
+    """A faithfulness or directional bar (DINO >= 0.91 in the paper): which scores its quantile is taken over."""
+
+    score: ScoreName
+    system: str
+    benchmark: str
+    paper: float
+    digits: int = 3
+
+
+class Fact(Strict):
+    """A cell that is not measured: read from the config, or counted over samples and edits."""
+
+    config: list[str] | None = None  # dotted paths into the tables slice, `{run}` filled in; summed, `-path` subtracted
+    count: Literal["samples", "tasks", "levels", "has_task", "scaled_samples", "pauses"] | None = None
+    tasks: list[str] = []  # for has_task
+    trained: bool = False  # said of rows that name a run only
+    show: str = "{}"
+
+    @model_validator(mode="after")
+    def one_origin(self):
+        if (self.config is None) == (self.count is None):
+            raise ValueError("a fact names either config or count")
+        return self
+
+
+class Where(Strict):
+    task: list[str] | None = None
+    complexity: list[int] | None = None
+    tag: list[str] | None = None  # GenEval's
+
+
+class Gain(Strict):
+    """Percent by which one row of the block exceeds another."""
+
+    of: str
+    over: str
+
+
+class Ask(Strict):
+    """What a block, a row or a column may say about its cells."""
+
+    title: str | None = None
+    system: str | None = None
+    benchmark: str | None = None
+    metric: str | None = None
+    pauses: list[int] | None = None
+    seeds: list[int] | Literal["all"] | None = None  # default: the first seed alone
+    select: Select | None = None
+    statistic: Literal["mean", "recall", "macro"] | None = None  # macro: unweighted mean over GenEval's tags
+    where: Where | None = None
+    fact: Fact | None = None
+    run: str | None = None
+    gain: Gain | None = None
+    extra: bool = False  # beyond the paper
+
+
+class Column(Ask):
+    group: str | None = None  # a heading over several columns
+
+
+class Row(Ask):
+    pass
+
+
+class Block(Ask):
+    columns: dict[str, Column]
+    rows: dict[str, Row]
+    references: list[str] = []  # systems appended as floor and ceiling rows, unscaled
+
+
+class Table(Strict):
+    title: str
+    caption: str = ""
+    blocks: dict[str, Block]
+
+
+class TablesSpec(Strict):
+    systems: dict[str, System]
+    metrics: dict[str, Metric]
+    thresholds: dict[Literal["dino", "clip_dir"], Threshold]
+    tables: dict[str, Table]
+    figures: dict[str, Table]
+    plots: dict[str, str] = {}  # block of a figure -> panel title
+    galleries: dict[str, list[str]]  # benchmark -> systems shown, in order
+
+    @model_validator(mode="after")
+    def names_exist(self):
+        for table, block, where, ask in self.asks():
+            spot = f"{table}/{block}/{where}"
+            for kind, name, known in (("system", ask.system, self.systems), ("metric", ask.metric, self.metrics)):
+                if name is not None and name not in known:
+                    raise ValueError(f"{spot}: unknown {kind} {name!r}; known: {', '.join(known)}")
+        for name, threshold in self.thresholds.items():
+            if threshold.system not in self.systems:
+                raise ValueError(f"thresholds/{name}: unknown system {threshold.system!r}")
+        for benchmark, systems in self.galleries.items():
+            if unknown := [s for s in systems if s not in self.systems]:
+                raise ValueError(f"galleries/{benchmark}: unknown systems {unknown}")
+        return self
+
+    def all_tables(self) -> dict[str, Table]:
+        return self.tables | self.figures
+
+    def asks(self):
+        """Yield (table, block, row or column, ask) for everything declared."""
+        for table, body in self.all_tables().items():
+            for name, block in body.blocks.items():
+                yield table, name, "block", block
+                yield from ((table, name, f"column {k}", c) for k, c in block.columns.items())
+                for key, row in block.rows.items():
+                    yield table, name, f"row {key}", row
+                    if row.gain and not {row.gain.of, row.gain.over} <= set(block.rows):
+                        raise ValueError(f"{table}/{name}/{key}: gain names a row that is not in the block")
+                yield from ((table, name, "references", Row(system=s)) for s in block.references)

@@ -1,0 +1,116 @@
+"""Intervals: bootstrap over groups (source images, sessions), paired differences, Wilson's for rates.
+
+Shape legend: N values, G groups, R resamples. Whole groups are drawn with replacement, because edits of one source
+image are not independent. Every draw is seeded by the cell's name, and values are sorted before they are summed: the
+order in which rows or cells come changes no digit.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+LOW, HIGH = 2.5, 97.5  # percent: a 95 % interval
+Z = 1.959963984540054  # of a normal, two-sided 95 %
+Interval = tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Weighted sums by group: `names` [G] sorted, `values` [G] = sum of w*x, `weights` [G] = sum of w."""
+
+    names: np.ndarray
+    values: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def ratio(self) -> float | None:
+        """The weighted mean, None if nothing weighs anything."""
+        total = self.weights.sum()
+        return float(self.values.sum() / total) if total > 0 else None
+
+
+def group_sums(values_N: np.ndarray, groups_N: np.ndarray, weights_N: np.ndarray | None = None) -> Sums:
+    """Sums by group, independent of the order of the N values."""
+    weights_N = np.ones(len(values_N)) if weights_N is None else weights_N
+    order = np.lexsort((weights_N, values_N, groups_N))
+    names, index_N = np.unique(groups_N[order], return_inverse=True)
+    values_G, weights_G = np.zeros(len(names)), np.zeros(len(names))
+    np.add.at(values_G, index_N, values_N[order] * weights_N[order])
+    np.add.at(weights_G, index_N, weights_N[order])
+    return Sums(names, values_G, weights_G)
+
+
+def draws(groups: int, resamples: int, seed: int, name: str) -> np.ndarray:
+    """How often each group is drawn, int [R, G], from a stream of this cell's own."""
+    key = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(key[:16], "big"))
+    return rng.multinomial(groups, np.full(groups, 1 / groups), size=resamples)
+
+
+def resampled(sums: Sums, draws_RG: np.ndarray) -> np.ndarray:
+    """The weighted mean of every resample [R]; nan where a resample has no weight."""
+    weights_R = draws_RG @ sums.weights
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(weights_R > 0, draws_RG @ sums.values / weights_R, np.nan)
+
+
+def percentiles(statistics_R: np.ndarray) -> Interval:
+    """The middle 95 % of the resampled statistics, None if too few of them exist."""
+    finite = statistics_R[np.isfinite(statistics_R)]
+    if len(finite) < len(statistics_R) / 2:
+        return None
+    low, high = np.percentile(finite, [LOW, HIGH])
+    return float(low), float(high)
+
+
+def mean_interval(sums: Sums, resamples: int, seed: int, name: str) -> Interval:
+    """95 % interval of the weighted mean; None with fewer than two groups, where nothing can be told."""
+    if len(sums.names) < 2:
+        return None
+    return percentiles(resampled(sums, draws(len(sums.names), resamples, seed, name)))
+
+
+def macro_interval(strata: dict[str, Sums], resamples: int, seed: int, name: str) -> Interval:
+    """95 % interval of the unweighted mean over strata, each resampled within itself."""
+    if not strata or any(len(sums.names) < 2 for sums in strata.values()):
+        return None
+    parts = [resampled(sums, draws(len(sums.names), resamples, seed, f"{name}\0{key}")) for key, sums in strata.items()]
+    return percentiles(np.mean(parts, axis=0))
+
+
+def gain_interval(of: Sums, over: Sums, resamples: int, seed: int, name: str) -> Interval:
+    """95 % interval of 100 * (mean(of) / mean(over) - 1), both resampled by the same draws of the same groups."""
+    names = np.union1d(of.names, over.names)
+    if len(names) < 2:
+        return None
+    draws_RG = draws(len(names), resamples, seed, name)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio_R = resampled(spread(of, names), draws_RG) / resampled(spread(over, names), draws_RG)
+    return percentiles(100 * (ratio_R - 1))
+
+
+def spread(sums: Sums, names: np.ndarray) -> Sums:
+    """The same sums over a larger sorted set of groups, nothing in the new ones."""
+    at = np.searchsorted(names, sums.names)
+    values, weights = np.zeros(len(names)), np.zeros(len(names))
+    values[at], weights[at] = sums.values, sums.weights
+    return Sums(names, values, weights)
+
+
+def wilson(rate: float, n: int) -> Interval:
+    """Wilson's 95 % interval of a rate over n independent trials; None for n = 0.
+
+    For edits that share a source or a prompt, n is the number of groups: wider than the truth, never narrower.
+    """
+    if n == 0:
+        return None
+    centre = (rate + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(rate * (1 - rate) / n + Z**2 / (4 * n**2))
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+
+
+def separated(better: np.ndarray, worse: np.ndarray, groups: np.ndarray, resamples: int, seed: int, name: str) -> bool:
+    """Whether the paired difference better - worse [N] has its 95 % interval above zero."""
+    interval = mean_interval(group_sums(better - worse, groups), resamples, seed, name)
+    return interval is not None and interval[0] > 0
