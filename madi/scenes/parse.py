@@ -1,0 +1,191 @@
+"""Reads a scene back from any picture, by finding the scene whose rendering is nearest to it.
+
+Shapes: image uint8 `[H, W, 3]`; grid `[64, 64, 3]` float32 0..1, the picture at half of 128 px; a cell's window there
+is `20 x 20`, flattened to `P = 400` pixels or `3 P = 1200` values; looks `K` of the 216 (background, variant, style,
+light); forms `T = 465`: what a cell may hold, nothing (index 0) or a thing. Costs are summed squared errors over a
+window of the grid; residuals are root mean squared errors, so 0.05 is five hundredths of the range of colour.
+
+A thing drawn over a background B is B (1 - alpha) + rgb. With D = picture - B and S = rgb - B alpha, the cost
+|D - S|^2 = |D|^2 - 2 <D, rgb> + 2 <sum_c D B, alpha> + |S|^2 is two matrix products for all cells and forms at once,
+and |S|^2 is kept for each look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+from PIL import Image
+
+from madi.scenes.render import UNIT, WINDOW, background, render, sprite, window
+from madi.scenes.world import BACKGROUNDS, CELLS, COLOURS, LETTERS, LIGHTS, SHAPES, SIZES, STYLES, VARIANTS
+from madi.scenes.world import Scene, Thing
+
+HALF = UNIT // 2
+SIDE = WINDOW // 2
+COARSE = 32  # side of the picture that the look is first judged on
+KEPT_LOOKS = 8
+PRICE = 0.2  # cost of saying that a cell holds a thing: the faintest one lowers the cost by 0.52
+UNCLEAR = 0.16  # residual of a cell above which it is said not to be read
+UNREADABLE = 0.13  # residual of the whole picture above which it is said to be no scene
+
+Look = tuple[str, int, str, str]  # background, variant, style, light
+LOOKS: tuple[Look, ...] = tuple(product(BACKGROUNDS, VARIANTS, STYLES, LIGHTS))
+
+
+def _forms() -> tuple[Thing | None, ...]:
+    bare = [Thing(0, *words) for words in product(SHAPES, COLOURS, SIZES)]
+    lettered = [replace(thing, letter=letter) for thing in bare if thing.bears_letters for letter in LETTERS]
+    return (None, *bare, *lettered)
+
+
+FORMS = _forms()  # each thing as if in cell 0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a picture shows.
+
+    `scene` is None when `readable` is False; `residual` and `residuals` (one a cell) are root mean squared errors
+    between the picture and the nearest scene's; `unclear` are cells with something in them that is no thing, left
+    empty in `scene`.
+    """
+
+    scene: Scene | None
+    readable: bool
+    residual: float
+    residuals: tuple[float, ...]
+    unclear: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How well each look and form explains a picture: what readings and verdicts are made of.
+
+    `picture` `[128, 128, 3]` and `grid` `[64, 64, 3]` are float32 0..1; `costs` `[K, 9, T]`; `outside` `[K]` is the
+    cost of the rim that no window covers.
+    """
+
+    picture: np.ndarray
+    grid: np.ndarray
+    looks: tuple[Look, ...]
+    costs: np.ndarray
+    outside: np.ndarray
+
+    def totals(self) -> np.ndarray:
+        """Cost `[K]` of the best scene of each look."""
+        return self.costs.min(axis=2).sum(axis=1) + self.outside
+
+
+def halved(picture: np.ndarray) -> np.ndarray:
+    """Means of 2 x 2 pixels over the first two axes."""
+    rows, columns, depth = picture.shape
+    return picture.reshape(rows // 2, 2, columns // 2, 2, depth).mean(axis=(1, 3))
+
+
+def boxes(grid: np.ndarray) -> np.ndarray:
+    """The nine windows `[9, P, C]` of a grid `[64, 64, C]`."""
+    cut = [grid[top:bottom, left:right] for top, left, bottom, right in (window(c, HALF) for c in range(len(CELLS)))]
+    return np.stack(cut).reshape(len(CELLS), SIDE * SIDE, -1)
+
+
+@lru_cache(maxsize=1)
+def _coarse_looks() -> np.ndarray:
+    """All 216 backgrounds as `[216, 32 * 32, 3]`."""
+    return np.stack([halved(_ground(look)).reshape(COARSE * COARSE, 3) for look in LOOKS])
+
+
+@lru_cache(maxsize=len(LOOKS))
+def _ground(look: Look) -> np.ndarray:
+    """A look's background at half size, `[64, 64, 3]`."""
+    return halved(background.__wrapped__(*look))  # not kept at full size: only these are needed again
+
+
+@lru_cache(maxsize=len(STYLES) * len(LIGHTS))
+def _sprites(style: str, light: str) -> tuple[np.ndarray, np.ndarray]:
+    """Sprites of all forms at half size: (rgb `[T, 3 P]`, alpha `[T, P]`), both zero for nothing."""
+    rgb, alpha = np.zeros((len(FORMS), SIDE, SIDE, 3), np.float32), np.zeros((len(FORMS), SIDE, SIDE, 1), np.float32)
+    for index, form in enumerate(FORMS[1:], 1):
+        drawn = sprite.__wrapped__(form.shape, form.colour, form.size, form.letter, style, light)
+        rgb[index], alpha[index] = (halved(part) for part in drawn)
+    return rgb.reshape(len(FORMS), -1), alpha.reshape(len(FORMS), -1)
+
+
+@lru_cache(maxsize=len(LOOKS))
+def _powers(look: Look) -> np.ndarray:
+    """|S|^2 `[9, T]` of each form in each cell of a look."""
+    rgb, alpha = _sprites(*look[2:])
+    ground = boxes(_ground(look))
+    shade = (rgb.reshape(len(FORMS), -1, 3) * alpha[..., None]).reshape(len(FORMS), -1)
+    crossed = ground.reshape(len(CELLS), -1) @ shade.T
+    return (rgb**2).sum(1) - 2 * crossed + (ground**2).sum(2) @ (alpha**2).T
+
+
+def costs_of(grid: np.ndarray, look: Look) -> tuple[np.ndarray, float]:
+    """(costs `[9, T]`, cost of the rim) of a picture under a look."""
+    ground = _ground(look)
+    apart = grid - ground
+    tint = np.median(apart, axis=(0, 1))  # things cover less than half, so this is the background's
+    apart = apart - tint
+    rgb, alpha = _sprites(*look[2:])
+    inner, base = boxes(apart), boxes(ground)
+    power = (inner**2).sum((1, 2))
+    match = inner.reshape(len(CELLS), -1) @ rgb.T - (inner * base).sum(2) @ alpha.T
+    costs = power[:, None] - 2 * match + _powers(look)
+    costs[:, 1:] += PRICE
+    return costs.clip(0), float((apart**2).sum() - power.sum() + (tint**2).sum() * HALF**2)
+
+
+def fitted(image: np.ndarray) -> np.ndarray:
+    """Any uint8 picture as float32 `[128, 128, 3]` in 0..1."""
+    if image.shape[:2] != (UNIT, UNIT):
+        image = np.asarray(Image.fromarray(image).resize((UNIT, UNIT), Image.BOX))
+    return image.astype(np.float32) / 255
+
+
+def likely_looks(grid: np.ndarray, count: int = KEPT_LOOKS) -> list[Look]:
+    """The looks whose background is nearest: distances are not squared, so that things in front weigh little."""
+    apart = _coarse_looks() - halved(grid).reshape(1, -1, 3)
+    score = np.sqrt((apart**2).sum(2)).mean(1)
+    return [LOOKS[index] for index in np.argsort(score, kind="stable")[:count]]
+
+
+def weigh(image: np.ndarray, also: tuple[Look, ...] = ()) -> Evidence:
+    """The evidence of a picture under its likeliest looks and those in `also`."""
+    picture = fitted(image)
+    grid = halved(picture)
+    looks = tuple(dict.fromkeys((*likely_looks(grid), *also)))
+    costs, outside = zip(*(costs_of(grid, look) for look in looks))
+    return Evidence(picture, grid, looks, np.stack(costs), np.array(outside))
+
+
+def scene_of(look: Look, forms) -> Scene:
+    """The scene of a look and nine form indices."""
+    things = (replace(FORMS[form], cell=cell) for cell, form in enumerate(forms) if form)
+    return Scene(*look, tuple(things))
+
+
+def residuals(picture: np.ndarray, scene: Scene) -> tuple[float, np.ndarray]:
+    """(of the whole, of each cell `[9]`): root mean squared error between a picture and a scene's rendering."""
+    error = ((picture - render(scene).astype(np.float32) / 255) ** 2).mean(2)
+    cells = [error[top:bottom, left:right].mean() for top, left, bottom, right in map(window, range(len(CELLS)))]
+    return float(np.sqrt(error.mean())), np.sqrt(cells)
+
+
+def settle(evidence: Evidence) -> Reading:
+    """The reading that evidence supports best."""
+    best = int(evidence.totals().argmin())
+    forms = evidence.costs[best].argmin(axis=1)
+    whole, cells = residuals(evidence.picture, scene_of(evidence.looks[best], forms))
+    unclear = tuple(int(cell) for cell in np.flatnonzero(cells > UNCLEAR))
+    readable = whole <= UNREADABLE
+    forms[list(unclear)] = 0
+    scene = scene_of(evidence.looks[best], forms) if readable else None
+    return Reading(scene, readable, whole, tuple(map(float, cells)), unclear)
+
+
+def read(image: np.ndarray) -> Reading:
+    """Read a picture, uint8 `[H, W, 3]` of any size. Raises nothing: what is no scene is answered unreadable."""
+    return settle(weigh(image))
