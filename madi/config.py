@@ -1,0 +1,192 @@
+"""The one source of the configuration: a scale (`Config`), and the slices of it that single jobs read.
+
+A scale is one complete YAML file. No verb reads it: the rules of `Snakefile` cut it into slices, one small JSON
+file a job, and a verb reads its slice with `read(path, RunSlice)`. A value that changes therefore reruns the jobs
+whose slice holds it, and no other. This module imports no torch: checking a config costs half a second.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError, model_validator
+
+from madi import configfile
+from madi.errors import MadiError
+from madi.settings import (
+    Ask,
+    BenchmarkSet,
+    Count,
+    Data,
+    Edit,
+    Editor,
+    Name,
+    Natural,
+    Part,
+    Prompts,
+    Run,
+    Sampler,
+    Score,
+    Share,
+    Tables,
+    Threshold,
+    Train,
+    TuneSet,
+    Weights,
+)
+
+PartModel = TypeVar("PartModel", bound=Part)
+
+
+class Config(Part):
+    """A scale, complete in itself."""
+
+    name: Name
+    seed: Natural
+    threads: Count
+    size_px: Annotated[int, Field(ge=16, multiple_of=16)]
+    data: Data
+    prompts: Prompts
+    model: Weights
+    train: Train
+    edit: Edit
+    score: Score
+    tables: Tables
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_runs(cls, raw: Any) -> Any:
+        return configfile.fill_runs(raw)
+
+    @model_validator(mode="after")
+    def _names_meet(self) -> "Config":
+        """Editors name known runs; asks name known editors and benchmarks that have data."""
+        for name, editor in self.edit.editors.items():
+            configfile.known(editor.run, [None, *self.train.runs], ("edit", "editors", name, "run"))
+        for i, ask in enumerate(self.edit.asks):
+            configfile.known(ask.benchmark, ["validation", *self.data.benchmarks], ("edit", "asks", i, "benchmark"))
+            for j, editor in enumerate(ask.editors):
+                configfile.known(editor, self.edit.editors, ("edit", "asks", i, "editors", j))
+        return self
+
+
+class DataSlice(Part):
+    """`data prepare` and `data latents`: one set of samples. `set` is train, validation or a benchmark's name."""
+
+    set: str
+    name: Name
+    seed: Natural
+    size_px: Count
+    source: TuneSet | BenchmarkSet
+
+
+class PlanSlice(Part):
+    """`prompts plan`: which share of the training edits gets a plan of at most `steps` steps."""
+
+    set: str
+    name: Name
+    seed: Natural
+    provider: Literal["truth"]
+    share: Share
+    steps: Count
+
+
+class QuestionSlice(Part):
+    """`prompts questions`: the judge's questions for one benchmark."""
+
+    benchmark: str
+    name: Name
+    seed: Natural
+    provider: Literal["truth"]
+
+
+class RunSlice(Part):
+    """`train run`: one training. `seed` orders its data, times, noise and drops (it is `settings.seed`)."""
+
+    run: Name
+    name: Name
+    seed: Natural
+    size_px: Count
+    threads: Count
+    base: str
+    settings: Run
+
+
+class EditorSlice(Part):
+    kind: Literal["base", "run", "copy", "truth", "truth_vae", "other_truth"]
+    run: Name | None
+
+
+class EditSlice(Part):
+    """`edit shard`: the editors of one job, and what is asked of them (asks name this job's editors only)."""
+
+    job: Name
+    name: Name
+    threads: Count
+    size_px: Count
+    base: str
+    sampler: Sampler
+    editors: dict[Name, EditorSlice]
+    asks: list[Ask]
+
+
+class ScoreSlice(Part):
+    """`score shard`: the scorers for one job's edits."""
+
+    job: Name
+    name: Name
+    threads: Count
+    clip: str
+    dino: str
+    judge: Literal["oracle"]
+    batch: Count
+
+
+class TablesSlice(Part):
+    """`tables build` and `tables page`: what the tables show of the configuration, and how they are made.
+
+    `tables` is the content of the file of table specifications, so that a changed specification rebuilds the tables.
+    """
+
+    name: Name
+    seed: Natural
+    size_px: Count
+    tables: dict[str, Any]
+    reported: str
+    resamples: Count
+    dino_threshold: Threshold
+    clip_dir_threshold: Threshold
+    gallery: Natural
+    runs: dict[Name, Run]
+    data: Data
+    prompts: Prompts
+    sampler: Sampler
+    editors: dict[Name, Editor]
+    asks: list[Ask]
+
+
+def parse(raw: dict, sources: Sequence[configfile.Source] = ()) -> Config:
+    """A raw mapping as a `Config`, or a MadiError naming file, line, key, what was found and what is allowed."""
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as bad:
+        raise configfile.explain(bad, Config, sources) from None
+    except configfile.KeyProblem as bad:
+        raise bad.explained(sources) from None
+
+
+def load(files: str | Path | Sequence[str | Path]) -> Config:
+    """One YAML file, or several laid over one another (later files win, key by key)."""
+    paths = [files] if isinstance(files, str | Path) else files
+    sources = [configfile.read(path) for path in paths]
+    return parse(configfile.merge(*(source.content for source in sources)), sources)
+
+
+def read(path: str | Path, model: type[PartModel]) -> PartModel:
+    """The slice in a JSON file that `settle` wrote."""
+    try:
+        return model.model_validate_json(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise MadiError("no such file", where=path, do="run `snakemake --cores all`, which writes it") from None
+    except ValidationError as bad:
+        raise configfile.explain(bad, model, (), where=str(path)) from None
