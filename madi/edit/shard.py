@@ -1,0 +1,106 @@
+"""One edit job: every batch it has not made yet, then one shard of all its edits and a sheet to look at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from madi import images, provenance, samples, shards
+from madi.config import EditSlice
+from madi.edit.parts import Parts
+from madi.edit.work import Editor, plan, record
+from madi.errors import MadiError
+from madi.progress import progress, say
+from madi.records import EDIT
+
+SHOWN = 4  # samples of each benchmark on the contact sheet
+
+
+def run(job: EditSlice, files: dict[str, Path], weights: dict[str, Path], out: Path, contact: Path) -> None:
+    """Makes the edits of `job`. files: samples by benchmark; weights: `weights.json` by run.
+
+    Batches that an interrupted run finished are taken up, not made again. Errors: MadiError, finished parts kept.
+    """
+    known(files, (ask.benchmark for ask in job.asks), "--benchmark")
+    known(weights, (editor.run for editor in job.editors.values() if editor.run), "--weights")
+    asked = {name: samples.load(path) for name, path in files.items()}
+    batches = plan(job.asks, job.editors, asked, job.sampler.batch)
+    parts = Parts(out, fingerprint(job, files, weights))
+    todo = [number for number in range(len(batches)) if not parts.has(number)]
+    if len(todo) < len(batches):
+        say(f"edit {job.job}: {len(batches) - len(todo)} of {len(batches)} batches were done already")
+
+    @lru_cache(maxsize=1)  # batches come editor by editor: one set of weights in memory
+    def editor(name: str) -> Editor:
+        return build(name, job, asked, weights)
+
+    for number in progress(todo, len(todo), f"edit {job.job}"):
+        works = batches[number]
+        made = editor(works[0].editor)
+        results = made.edit(works)
+        parts.write(number, (record(work, result, made.facts) for work, result in zip(works, results, strict=True)))
+    with shards.atomic(contact) as partial:
+        partial.write_bytes(sheet(parts.rows(len(batches)), asked))
+    shards.write(out, parts.rows(len(batches)), EDIT)
+    parts.remove()
+
+
+def known(given: dict[str, Path], needed: Iterable[str], option: str) -> None:
+    """Holds the files of the command line against what the job needs."""
+    for name in needed:
+        if name not in given:
+            raise MadiError(f"no file for {name}", "command line", f"{option} {name}=FILE")
+
+
+def fingerprint(job: EditSlice, files: dict[str, Path], weights: dict[str, Path]) -> str:
+    """16 hex digits over all that the job's edits depend on: its slice, its inputs, the code."""
+    inputs = [[name, provenance.file_sha(path)] for name, path in sorted((files | weights).items())]
+    kinds = {editor.kind for editor in job.editors.values()}
+    base = provenance.folder_sha(job.base) if kinds & {"base", "truth_vae"} else ""
+    facts = [job.model_dump(mode="json"), inputs, base, provenance.code_sha()]
+    return images.sha256(json.dumps(facts, sort_keys=True).encode())[:16]
+
+
+def config_sha(job: EditSlice, name: str) -> str:
+    """64 hex digits over what of the configuration makes an edit what it is: not who else is in the job."""
+    part = [job.editors[name].model_dump(), job.sampler.model_dump(exclude={"batch"}), job.size_px]
+    return images.sha256(json.dumps(part, sort_keys=True).encode())
+
+
+def build(name: str, job: EditSlice, asked: dict, weights: dict[str, Path]) -> Editor:
+    """The editor called `name`. Only those with weights import torch."""
+    from madi.edit.editors import reference
+
+    editor, sha = job.editors[name], config_sha(job, name)
+    if editor.kind == "copy":
+        return reference.Copy(sha)
+    if editor.kind == "truth":
+        return reference.Truth(sha)
+    if editor.kind == "other_truth":
+        return reference.OtherTruth(sha, asked)
+    from madi.edit.editors import checkpoint
+
+    checkpoint.set_threads(job.threads)
+    if editor.kind == "truth_vae":
+        return checkpoint.truth_through_vae(job.base, sha)
+    folder = Path(weights[editor.run]).parent / "weights" if editor.kind == "run" else Path(job.base)
+    return checkpoint.Checkpoint(folder, job.sampler, job.size_px, sha)
+
+
+def sheet(rows: Iterable[dict], asked: dict[str, dict[str, samples.Sample]]) -> bytes:
+    """JPEG of the first samples of each benchmark: source, then each editor and pause count at its first seed."""
+    shown: dict[tuple, dict] = {}
+    for row in rows:
+        place = row["benchmark"], row["sample_id"]
+        if place in shown or sum(benchmark == row["benchmark"] for benchmark, _ in shown) < SHOWN:
+            shown.setdefault(place, {}).setdefault(f"{row['editor']} {row['pause']}", row["image"])
+    columns = list(dict.fromkeys(column for edits in shown.values() for column in edits))
+    pictures, labels = [], []
+    for (benchmark, sample_id), edits in shown.items():
+        sample = asked[benchmark][sample_id]
+        edited = [edits[c] and images.decode(edits[c]["bytes"], sample_id) if c in edits else None for c in columns]
+        pictures.append([sample.source() if sample.count else None, *edited])
+        labels.append(f"{benchmark}: {sample.row['instruction']}")
+    return images.contact_sheet(pictures, labels, ["source", *columns])

@@ -1,0 +1,21 @@
+"""Command-line values that more than one verb reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from madi.errors import MadiError
+
+
+def named_files(values: Iterable[str], option: str) -> dict[str, Path]:
+    """`NAME=FILE` values of one option, by name, in their order. Errors: MadiError for another form or a name twice."""
+    found: dict[str, Path] = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not (name and equals and path):
+            raise MadiError(f"found {value!r}", option, "NAME=FILE")
+        if name in found:
+            raise MadiError(f"{name} is given twice", option, "each name once")
+        found[name] = Path(path)
+    return found

@@ -1,0 +1,60 @@
+"""Samples of one file, their pictures decoded on demand, every fault named by file, row and column."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from madi import images, shards
+from madi.errors import MadiError
+from madi.records import SAMPLE
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A Sample record, and where it stands. Images stay encoded until they are asked for."""
+
+    row: dict
+    file: str
+    number: int
+
+    @property
+    def id(self) -> str:
+        return self.row["sample_id"]
+
+    @property
+    def count(self) -> int:
+        """How many source images there are; 0 for text-to-image."""
+        return len(self.row["sources"])
+
+    def source(self, index: int = 0) -> np.ndarray:
+        """A source image, uint8 [H,W,3]."""
+        return images.decode(self.row["sources"][index]["bytes"], self._at(f"sources[{index}]"))
+
+    def target(self) -> np.ndarray | None:
+        """The target image, uint8 [H,W,3]; None if the sample has none."""
+        return images.decode(self.row["target"]["bytes"], self._at("target")) if self.row["target"] else None
+
+    def spec(self) -> dict:
+        """What the sample's `spec` says; empty if it has none."""
+        try:
+            return json.loads(self.row["spec"] or "{}")
+        except json.JSONDecodeError as fault:
+            raise MadiError(f"not JSON ({fault.msg})", self._at("spec"), "a JSON object") from None
+
+    def _at(self, column: str) -> str:
+        return f"{self.file} row {self.number} column {column}"
+
+
+def load(path: Path | str) -> dict[str, Sample]:
+    """Samples of a shard by id, in the order of the file. Errors: MadiError for an id that comes twice."""
+    found: dict[str, Sample] = {}
+    for number, row in enumerate(shards.stream(path, SAMPLE)):
+        if row["sample_id"] in found:
+            first = found[row["sample_id"]].number
+            raise MadiError(f"{row['sample_id']!r} is in row {first} too", f"{path} row {number} column sample_id")
+        found[row["sample_id"]] = Sample(row, str(path), number)
+    return found
