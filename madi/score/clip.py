@@ -21,8 +21,9 @@ folder, without it the 49,408-word BPE of OpenAI's CLIP. `pool_type: eos` with t
 embedding at the end token; OpenAI's `argmax` takes it at the largest id, so there the end token must have the last id.
 `PreTrainedTokenizerFast(...).save_pretrained(folder)` writes both tokenizer files.
 
-`preprocess_cfg`: {"size": 64, "mean": [3], "std": [3], "interpolation": "bicubic", "resize_mode": "shortest"}: the stock
-transform (resize the short side, centre crop, normalise), the same for source, edit and target.
+`preprocess_cfg`: {"size": 64, "mean": [3 numbers], "std": [3 numbers], "interpolation": "bicubic",
+"resize_mode": "shortest"}: the stock transform (resize the short side, centre crop, normalise), the same for source,
+edit and target.
 A model of OpenAI's own names is the same folder with its own configuration, without `hf_tokenizer_name`.
 """
 

@@ -1,8 +1,9 @@
 """GenEval's decisions over detected objects, as pure functions: the rules of the official evaluator, no detector.
 
-A prompt's `metadata` is the official one: {"tag", "include": [{"class", "count", "color"?, "position"?: [relation, i]}],
-"exclude"?: [{"class", "count"}]}. Detections come per class, the surest first; colour and place are asked of the
-`count` surest only. `include` clauses must all hold, no `exclude` clause may.
+A prompt's `metadata` is the official one:
+{"tag", "include": [{"class", "count", "color"?, "position"?: [relation, i]}], "exclude"?: [{"class", "count"}]}.
+Detections come per class, the surest first; colour and place are asked of the `count` surest only. `include` clauses
+must all hold, no `exclude` clause may.
 """
 
 from __future__ import annotations

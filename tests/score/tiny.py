@@ -2,7 +2,7 @@
 
 import json
 
-WORDS = "a red green blue circle square star on the sky grass two with and large small".split()
+WORDS = ["a", "red", "green", "blue", "circle", "square", "star", "on", "the", "sky", "grass", "two", "with", "and"]
 
 
 def clip_folder(folder, seed=0):

@@ -1,0 +1,92 @@
+"""Edits by weights of ours or of the base: packed branches, stock guidance, noise that all editors share.
+
+Shapes: N edits of one size, H x W px, C latent channels, h x w = H/8 x W/8 latent pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from madi import images, provenance
+from madi.config import Sampler
+from madi.edit.editors.reference import TruthThroughVae
+from madi.edit.work import Result, Work
+from madi.model import checkpoint
+from madi.model.prompt import layout
+from madi.model.sampler import noise_for, sample
+
+SIDE = 16  # px: a token is 2x2 latents of 8x8 px, so sides are multiples of it
+
+
+class Checkpoint:
+    """A stock OmniGenPipeline folder: the base or a run's weights. Plans are not used at inference (7.12)."""
+
+    def __init__(self, folder: Path, sampler: Sampler, size_px: int, config_sha: str):
+        self.weights = checkpoint.load(folder)
+        self.sampler, self.size_px = sampler, size_px
+        self.facts = {
+            "rope": "per_sample",
+            "sampler_steps": sampler.steps,
+            "guidance_text": sampler.guidance,
+            "guidance_image": sampler.image_guidance,
+            "weights_sha": provenance.folder_sha(folder),
+            "config_sha": config_sha,
+        }
+
+    def edit(self, works: Sequence[Work]) -> list[Result]:
+        """Works of one output size go through the model together."""
+        pictures = self._sources(works)
+        sizes = [pictures[w.sample.id][0].shape[:2] if w.sample.count else (self.size_px,) * 2 for w in works]
+        results: dict[int, Result] = {}
+        for size in dict.fromkeys(sizes):
+            places = [i for i, other in enumerate(sizes) if other == size]
+            results |= zip(places, self._same_size([works[i] for i in places], pictures, size), strict=True)
+        return [results[i] for i in range(len(works))]
+
+    def _same_size(self, works, pictures, size) -> list[Result]:
+        codec, tokens = self.weights.codec, self.weights.tokens
+        latents = {w.sample.id: [codec.encode(image[None])[0] for image in pictures[w.sample.id]] for w in works}
+        texts = [layout(w.sample.row["instruction"], w.sample.count, (), w.pause) for w in works]
+        branches = [tokens.branches(w.sample.row["instruction"], latents[w.sample.id], w.pause) for w in works]
+        shape = (codec.channels, size[0] // codec.scale, size[1] // codec.scale)
+        # Keyed by sample and seed alone: what differs between editors and pause counts is never the noise.
+        noise = torch.stack([noise_for(w.seed, f"{w.benchmark}/{w.sample.id}", shape) for w in works])
+        made = sample(
+            self.weights.packed,
+            branches,
+            noise,
+            self.sampler.steps,
+            self.sampler.guidance,
+            self.sampler.image_guidance,
+        )
+        return [self._result(one, text, len(branch.conditional)) for one, text, branch in zip(made, texts, branches)]
+
+    def _result(self, latents: torch.Tensor, text: str, tokens: int) -> Result:
+        """One edit, decoded by itself: a picture does not depend on what it was decoded with."""
+        if not torch.isfinite(latents).all():
+            return Result(None, "the latents are not finite", text, tokens)
+        return Result(self.weights.codec.decode(latents[None])[0], None, text, tokens)
+
+    def _sources(self, works) -> dict[str, list[np.ndarray]]:
+        """Source images of each sample once, by its id, at sides that are multiples of 16 px."""
+        samples = {work.sample.id: work.sample for work in works}
+        return {name: [_fit(one.source(i)) for i in range(one.count)] for name, one in samples.items()}
+
+
+def truth_through_vae(folder: Path | str, config_sha: str) -> TruthThroughVae:
+    """The reference editor that needs a model's VAE."""
+    return TruthThroughVae(config_sha, checkpoint.load(folder).codec, provenance.folder_sha(folder))
+
+
+def set_threads(count: int) -> None:
+    """Threads from the config, never from the host: sums in another order are other bytes."""
+    torch.set_num_threads(count)
+
+
+def _fit(image: np.ndarray) -> np.ndarray:
+    height, width = (max(SIDE, round(side / SIDE) * SIDE) for side in image.shape[:2])
+    return images.resize(image, height, width)
