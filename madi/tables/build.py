@@ -1,37 +1,19 @@
 """Scores to cells: every declared cell asked, with its interval, its reported value, and the scores it comes from."""
 
-import csv
 import hashlib
 import json
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from madi.errors import MadiError
 from madi.records import cell_id
 from madi.tables import facts, stats
 from madi.tables.board import Board, Query, Units
+from madi.tables.sources import Source, as_number
 from madi.tables.spec import Ask, Block, Row, TablesSpec
 
 NOT_RUN, NO_WEIGHTS, NOTHING = "not run at this scale", "no public weights", "not applicable"
-Reported = dict[tuple[str, str, str, str], str]
-
-
-@dataclass
-class Source:
-    """All that cells are made from."""
-
-    spec: TablesSpec
-    board: Board
-    samples: pd.DataFrame
-    reported: Reported
-    settings: dict  # the tables slice, for cells of kind config
-    bars: dict[str, float | None]
-    resamples: int
-    seed: int
-    prints: dict[str, str] = field(default_factory=dict)  # score or edit id -> what its digest is made of
 
 
 @dataclass
@@ -46,26 +28,6 @@ class Answer:
     status: str = NOTHING
     query: Query | None = None
     units: Units | None = None
-
-
-def read_reported(path: str | Path) -> Reported:
-    """Printed values by (table, block, row, column). Errors: MadiError naming the row that repeats another."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as fault:
-        raise MadiError(fault.strerror or "cannot be read", where=path) from None
-    found: Reported = {}
-    for number, row in enumerate(rows, 2):
-        try:
-            key = (row["table"], row["block"], row["row"], row["column"])
-            value = row["value"]
-        except KeyError as name:
-            raise MadiError(f"column {name} is missing", where=path, expected="table,block,row,column,value") from None
-        if key in found and key[0] != "text":  # the paper's text repeats itself; its tables do not
-            raise MadiError(f"a second value for {'/'.join(key)}", where=f"{path} row {number}")
-        found[key] = value
-    return found
 
 
 def merged(block: Block, row: Ask, column: Ask) -> Ask:
@@ -134,7 +96,7 @@ def answer(ask: Ask, name: str, source: Source) -> Answer:
     units = ask_board(query, source.board)
     value, interval = estimate(query, units, source, name)
     digits = 2 if query.statistic == "recall" else source.spec.metrics[ask.metric].digits
-    text = "–" if value is None else f"{value:.{digits}f}"
+    text = "–" if value is None else f"{value:z.{digits}f}"
     return Answer(name, "scores", value, text, interval, "ok", query, units)
 
 
@@ -160,7 +122,7 @@ def gain(name: str, of: Answer, over: Answer, source: Source) -> Answer:
         missing=of.units.missing + over.units.missing,
         scores=sorted(set(of.units.scores) | set(over.units.scores)),
     )
-    return Answer(name, "scores", value, f"{value:.1f}%", interval, "ok", None, both)
+    return Answer(name, "scores", value, f"{value:z.1f}%", interval, "ok", None, both)
 
 
 def with_references(block: Block, spec: TablesSpec) -> dict[str, Row]:
@@ -253,29 +215,7 @@ def cell_of(key: tuple[str, ...], label: str, made: Answer, best: bool, source: 
     )
 
 
-def as_number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
-
-
 def digest(scores: list[tuple[str, str]], prints: dict[str, str]) -> str:
     """A hash over the scores of a cell and, where they are known, the images they were taken from."""
     lines = [f"{s} {prints.get(s, '')} {prints.get(e, '')}" for s, e in scores]
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:16]
-
-
-def bars_of(spec: TablesSpec, board: Board, asked: dict[str, dict]) -> dict[str, float | None]:
-    """Each threshold as a number: the config's value, or its quantile (a score that occurs) of the named scores."""
-    bars = {}
-    for name, threshold in spec.thresholds.items():
-        if (value := asked[name].get("value")) is None:
-            editors = spec.systems[threshold.system].editors
-            query = Query(
-                benchmark=threshold.benchmark, editors=editors, pauses=[0], seeds=[0], parts=[threshold.score]
-            )
-            found = board.answer(query).values
-            value = float(np.quantile(found, asked[name]["quantile"], method="lower")) if len(found) else None
-        bars[name] = value
-    return bars

@@ -122,7 +122,6 @@ class TablesSpec(Strict):
     thresholds: dict[Literal["dino", "clip_dir"], Threshold]
     tables: dict[str, Table]
     figures: dict[str, Table]
-    plots: dict[str, str] = {}  # block of a figure -> panel title
     galleries: dict[str, list[str]]  # benchmark -> systems shown, in order
 
     @model_validator(mode="after")

@@ -1,0 +1,108 @@
+"""All that cells are made from: the declared tables, the scores, the printed values, the bars of the thresholds."""
+
+import csv
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from madi import shards
+from madi.errors import MadiError
+from madi.records import EDIT, SAMPLE, SCORE
+from madi.tables.board import Board, Query
+from madi.tables.spec import TablesSpec
+
+Reported = dict[tuple[str, str, str, str], str]
+SAMPLE_FACTS = ["sample_id", "group_id", "task", "complexity", "spec"]
+
+
+@dataclass
+class Source:
+    """All that cells are made from."""
+
+    spec: TablesSpec
+    board: Board
+    samples: pd.DataFrame
+    reported: Reported
+    settings: dict  # the tables slice, for cells of kind config
+    bars: dict[str, float | None]
+    resamples: int
+    seed: int
+    prints: dict[str, str] = field(default_factory=dict)  # score or edit id -> what its digest is made of
+
+
+def read_reported(path: str | Path) -> Reported:
+    """Printed values by (table, block, row, column). Errors: MadiError naming the row that repeats another."""
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as fault:
+        raise MadiError(fault.strerror or "cannot be read", where=path) from None
+    found: Reported = {}
+    for number, row in enumerate(rows, 2):
+        try:
+            key = (row["table"], row["block"], row["row"], row["column"])
+            value = row["value"]
+        except KeyError as name:
+            raise MadiError(f"column {name} is missing", where=path, expected="table,block,row,column,value") from None
+        if key in found and key[0] != "text":  # the paper's text repeats itself; its tables do not
+            raise MadiError(f"a second value for {'/'.join(key)}", where=f"{path} row {number}")
+        found[key] = value
+    return found
+
+
+def as_number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
+
+
+def bars_of(spec: TablesSpec, board: Board, asked: dict[str, dict]) -> dict[str, float | None]:
+    """Each threshold as a number: the config's value, or its quantile (a score that occurs) of the named scores."""
+    bars = {}
+    for name, threshold in spec.thresholds.items():
+        if (value := asked[name].get("value")) is None:
+            editors = spec.systems[threshold.system].editors
+            query = Query(
+                benchmark=threshold.benchmark, editors=editors, pauses=[0], seeds=[0], parts=[threshold.score]
+            )
+            found = board.answer(query).values
+            value = float(np.quantile(found, asked[name]["quantile"], method="lower")) if len(found) else None
+        bars[name] = value
+    return bars
+
+
+def read_samples(paths: dict[str, Path]) -> pd.DataFrame:
+    """What tables need to know of the samples of each benchmark: no images."""
+    frames = [shards.frame(path, SAMPLE, SAMPLE_FACTS).assign(benchmark=name) for name, path in paths.items()]
+    return pd.concat(frames, ignore_index=True)
+
+
+def read_source(
+    config, samples: dict[str, Path], scores: list[Path], edits: list[Path], reported: str | Path
+) -> Source:
+    """Read everything that the tables of one slice need. Errors: MadiError naming the file, row and field."""
+    spec = TablesSpec.model_validate(config.tables)
+    frame = shards.frame(scores, SCORE)
+    known = read_samples(samples)
+    board = Board(frame, known)
+    prints = {row.score_id: f"{row.value!r} {row.status}" for row in frame.itertuples()}
+    if edits:
+        images = shards.frame(edits, EDIT, ["edit_id", "image_sha"])
+        prints |= {row.edit_id: str(row.image_sha) for row in images.itertuples()}
+    settings = config.model_dump(mode="json", exclude={"tables"})
+    bars = bars_of(spec, board, {"dino": settings["dino_threshold"], "clip_dir": settings["clip_dir_threshold"]})
+    return Source(spec, board, known, read_reported(reported), settings, bars, config.resamples, config.seed, prints)
+
+
+def bars_in(cells: list[dict]) -> dict[str, float | None]:
+    """The bars that a workflow's cells were held to, read back from their queries."""
+    bars: dict[str, float | None] = {}
+    for cell in cells:
+        ask = json.loads(cell["query"])["ask"] or {}
+        if ask.get("bar") is not None:
+            bars[ask["select"].removesuffix("_at_least")] = ask["bar"]
+    return bars

@@ -1,0 +1,214 @@
+"""Cells to CSV, Markdown and LaTeX: reproduced beside reported, with intervals; bold only for a separated best."""
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from madi.shards import atomic
+from madi.tables.spec import Block, Table, TablesSpec
+
+Cells = dict[tuple[str, str, str, str], dict]
+TEX = {
+    **{c: "\\" + c for c in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "≥": r"$\geq$",
+    "–": "--",
+    "·": r"$\cdot$",
+    ">": "$>$",
+    "<": "$<$",
+}
+PRETTY = {">=": "≥ "}
+
+
+@dataclass(frozen=True)
+class View:
+    """A cell as a reader sees it."""
+
+    text: str  # the reproduced value, or a dash
+    interval: str  # "[low, high]" or empty
+    reported: str  # what the paper prints, or empty
+    note: str  # why there is no reproduced value, or empty
+    best: bool
+    counts: str  # n, excluded, missing
+    cell: dict
+
+
+def index(cells: list[dict]) -> Cells:
+    return {(c["table"], c["block"], c["row"], c["column"]): c for c in cells}
+
+
+def view(cell: dict) -> View:
+    """Text of one cell; the interval has the digits of the value."""
+    query = json.loads(cell["query"])
+    counts = [f"n = {cell['n']}"] + [f"{cell[name]} {name}" for name in ("excluded", "missing") if cell[name]]
+    note = "" if query["status"] in ("ok", "not applicable") else query["status"]
+    measured = cell["kind"] == "scores"
+    return View(
+        text=pretty(cell["text"]),
+        interval=interval(cell),
+        reported=pretty(cell["reported"] or ""),
+        note=note,
+        best=query["best"],
+        counts=", ".join(counts) if measured else "",
+        cell=cell,
+    )
+
+
+def interval(cell: dict) -> str:
+    if cell["low"] is None or cell["high"] is None:
+        return ""
+    digits = len(cell["text"].rstrip("%").partition(".")[2])
+    return f"[{cell['low']:z.{digits}f}, {cell['high']:z.{digits}f}]"
+
+
+def pretty(text: str) -> str:
+    for plain, nice in PRETTY.items():
+        text = text.replace(plain, nice).replace("  ", " ")
+    return text
+
+
+def heading(text: str, bars: dict[str, float | None], spec: TablesSpec) -> str:
+    """A title with the bars of this scale filled in, and the paper's beside them."""
+    for name, threshold in spec.thresholds.items():
+        if "{" + name + "}" in text:
+            bar = bars.get(name)
+            shown = "?" if bar is None else f"{bar:.{threshold.digits}f}"
+            text = text.replace("{" + name + "}", f"{shown} (paper: {threshold.paper:g})")
+    return pretty(text)
+
+
+def row_titles(block: Block, spec: TablesSpec) -> dict[str, tuple[str, str]]:
+    """Title and kind (paper, extra, reference) of every row, references last."""
+    found = {key: (row.title or key, "extra" if row.extra else "paper") for key, row in block.rows.items()}
+    return found | {name: (spec.systems[name].title, "reference") for name in block.references}
+
+
+def column_titles(block: Block, bars: dict, spec: TablesSpec) -> dict[str, tuple[str, str]]:
+    """Group (may be empty) and title of every column."""
+    return {
+        key: (heading(column.group or "", bars, spec), heading(column.title or key, bars, spec))
+        for key, column in block.columns.items()
+    }
+
+
+def as_csv(name: str, table: Table, cells: Cells, spec: TablesSpec) -> str:
+    """One line a row of a block and a column: flat, for a program to read."""
+    file = io.StringIO()
+    out = csv.writer(file, lineterminator="\n")
+    fields = ["text", "value", "low", "high", "n", "excluded", "missing", "reported"]
+    out.writerow(["block", "row", "title", "column", *fields, "status", "best"])
+    for key, block in table.blocks.items():
+        for row, (title, _) in row_titles(block, spec).items():
+            for column in block.columns:
+                cell = cells[name, key, row, column]
+                query = json.loads(cell["query"])
+                values = ["" if cell[f] is None else repr(cell[f]) if f == "value" else cell[f] for f in fields]
+                out.writerow([key, row, title, column, *values, query["status"], "yes" if query["best"] else ""])
+    return file.getvalue()
+
+
+def as_markdown(name: str, table: Table, cells: Cells, bars: dict, spec: TablesSpec) -> str:
+    lines = [f"# {table_name(name)}. {heading(table.title, bars, spec)}", ""]
+    if table.caption:
+        lines += [heading(table.caption, bars, spec), ""]
+    for key, block in table.blocks.items():
+        titles = column_titles(block, bars, spec)
+        if block.title:
+            lines += [f"## {block.title}", ""]
+        heads = [f"{group}: {title}" if group else title for group, title in titles.values()]
+        lines.append("| | " + " | ".join(md(head) for head in heads) + " |")
+        lines.append("|---" * (len(heads) + 1) + "|")
+        for row, (title, kind) in row_titles(block, spec).items():
+            shown = [markdown_cell(view(cells[name, key, row, column])) for column in block.columns]
+            head = f"*{md(title)}*" if kind != "paper" else md(title)
+            lines.append(f"| {head} | " + " | ".join(shown) + " |")
+        lines.append("")
+    lines += [FOOT, ""]
+    return "\n".join(lines)
+
+
+FOOT = (
+    "Value [95 % interval] (paper: printed value). One training seed: intervals cover samples only, no verdict. "
+    "Rows in italics are not the paper's. Bold: a best cell whose paired interval separates it from every other "
+    "system's. † not run at this scale. ‡ no public weights."
+)
+MARKS = {"not run at this scale": "†", "no public weights": "‡"}
+
+
+def md(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*").replace("<", "&lt;").replace("_", "\\_")
+
+
+def markdown_cell(shown: View) -> str:
+    text = f"**{md(shown.text)}**" if shown.best else md(shown.text)
+    paper = f"(paper: {md(shown.reported)})" if shown.reported else ""
+    return " ".join(part for part in (text + MARKS.get(shown.note, ""), shown.interval, paper) if part)
+
+
+def as_tex(name: str, table: Table, cells: Cells, bars: dict, spec: TablesSpec) -> str:
+    """booktabs, one tabular a block, without a float of its own."""
+    lines = [f"% {tex(table_name(name))}. {tex(heading(table.title, bars, spec))}"]
+    for key, block in table.blocks.items():
+        titles = column_titles(block, bars, spec)
+        lines += [r"\begin{tabular}{l" + "r" * len(titles) + "}", r"\toprule"]
+        if any(group for group, _ in titles.values()):
+            lines.append(tex_groups([group for group, _ in titles.values()]))
+        lines += [" & ".join(["", *(tex(title) for _, title in titles.values())]) + r" \\", r"\midrule"]
+        before = "paper"
+        for row, (title, kind) in row_titles(block, spec).items():
+            if kind != before:
+                lines.append(r"\midrule")
+            before = kind
+            shown = [tex_cell(view(cells[name, key, row, column])) for column in block.columns]
+            lines.append(" & ".join([tex(title), *shown]) + r" \\")
+        lines += [r"\bottomrule", r"\end{tabular}", ""]
+    return "\n".join(lines)
+
+
+def tex(text: str) -> str:
+    return "".join(TEX.get(char, char) for char in text)
+
+
+def tex_groups(groups: list[str]) -> str:
+    """A line of headings, neighbours of one group under one heading."""
+    spans: list[list] = []
+    for group in groups:
+        if spans and spans[-1][0] == group:
+            spans[-1][1] += 1
+        else:
+            spans.append([group, 1])
+    return "".join(rf" & \multicolumn{{{n}}}{{c}}{{{tex(group)}}}" for group, n in spans) + r" \\"
+
+
+def tex_cell(shown: View) -> str:
+    text = rf"\textbf{{{tex(shown.text)}}}" if shown.best else tex(shown.text)
+    marks = {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
+    small = " ".join(part for part in (shown.interval, f"({tex(shown.reported)})" if shown.reported else "") if part)
+    return text + marks.get(MARKS.get(shown.note, ""), "") + (rf" {{\tiny {small}}}" if small else "")
+
+
+def table_name(name: str) -> str:
+    kind, _, number = name.partition("_")
+    if kind == "figure":
+        return f"Figure {number}"
+    return f"Table {name}" if name.isdigit() else {"complex": "Complex-Edit", "idea": "IDEA-Bench"}.get(kind, name)
+
+
+def write_tables(folder: Path, cells: list[dict], bars: dict, spec: TablesSpec) -> list[Path]:
+    """Write table_<name>.{csv,md,tex} of every declared table; returns the paths."""
+    found, written = index(cells), []
+    for name, table in spec.tables.items():
+        texts = {
+            "csv": as_csv(name, table, found, spec),
+            "md": as_markdown(name, table, found, bars, spec),
+            "tex": as_tex(name, table, found, bars, spec),
+        }
+        for ending, text in texts.items():
+            written.append(folder / f"table_{name}.{ending}")
+            with atomic(written[-1]) as partial:
+                partial.write_text(text, encoding="utf-8", newline="\n")
+    return written

@@ -1,0 +1,172 @@
+"""A small made-up workflow for the tests of tables: samples, edits and scores with known laws, no model."""
+
+import hashlib
+import json
+
+import numpy as np
+
+from madi import images
+from madi.records import EDIT, SAMPLE, SCORE, edit_id, score_id
+from madi.shards import write
+
+TASKS = ("add", "background", "color", "global", "local", "remove", "style", "text")
+TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
+SYSTEMS = ("omnigen", "ft", "ft_ep", "magd", "magd_ep", "magd_level05", "magd_rate05", "magd_zero")
+REFERENCES = ("copy", "truth", "truth_vae", "other_truth")
+SIZES = {"emu_edit": 24, "magicbrush": 12, "complex_edit": 24, "idea_bench": 12, "geneval": 12, "validation": 16}
+ASKS = (
+    (("emu_edit",), (*SYSTEMS, *REFERENCES), (0,), (0,)),
+    (("magicbrush", "complex_edit", "idea_bench"), ("omnigen", "ft", "ft_ep", "magd_ep", *REFERENCES), (0,), (0,)),
+    (("geneval",), ("omnigen", "ft", "ft_ep", "magd", "magd_ep", *REFERENCES[1:]), (0,), (0, 1)),
+    (("emu_edit", "complex_edit"), ("ft_ep", "magd_ep"), (8, 16, 32), (0,)),
+    (("magicbrush",), ("magd_ep",), (8, 16, 32), (0,)),
+    (("emu_edit",), ("ft_ep", "magd_ep"), (0,), (1, 2, 3)),
+    (("validation",), ("ft_ep",), (0,), (0,)),
+)
+EDITED = (
+    ("clip_i", "source", 0.85, 0.05), ("clip_i", "target", 0.88, 0.05), ("clip_t", "global_caption", 0.27, 0.03),
+    ("clip_t", "local_caption", 0.25, 0.03), ("clip_dir", "source", 0.12, 0.08), ("dino", "source", 0.9, 0.06),
+    ("dino", "target", 0.9, 0.05), ("qa_if", "truth", 6.5, 2.5), ("qa_idp", "truth", 7.5, 2.0),
+    ("qa_pq", "truth", 8.0, 1.0), ("oracle_if", "truth", 6.0, 3.0), ("oracle_idp", "truth", 7.5, 2.0),
+    ("oracle_pq", "truth", 8.5, 1.0),
+)  # fmt: skip
+
+
+def stream(*key) -> np.random.Generator:
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(repr(key).encode()).digest()[:8], "big"))
+
+
+def picture(*key, size=48) -> bytes:
+    rng = stream("picture", *key)
+    image = np.full((size, size, 3), rng.integers(80, 220, 3), np.uint8)
+    y, x = rng.integers(8, size - 8, 2)
+    yy, xx = np.mgrid[:size, :size]
+    image[(yy - y) ** 2 + (xx - x) ** 2 < 64] = rng.integers(0, 255, 3)
+    return images.encode_png(image)
+
+
+def sample_rows(benchmark: str, instruction: str = "make the small star {colour}") -> list[dict]:
+    rows = []
+    for i in range(SIZES[benchmark]):
+        t2i = benchmark == "geneval"
+        tag = TAGS[i % len(TAGS)]
+        image = {"bytes": picture(benchmark, i, "source"), "path": None}
+        rows.append(
+            dict(
+                sample_id=f"{benchmark}-{i:03d}",
+                set=benchmark,
+                split="bench",
+                group_id=f"{benchmark}-g{i // 4 if benchmark == 'complex_edit' else i // 2}",
+                task=tag if t2i else TASKS[i % len(TASKS)],
+                complexity=i % 4 + 1 if benchmark == "complex_edit" else 1,
+                sources=[] if t2i else [image] * (2 if benchmark == "idea_bench" else 1),
+                target={"bytes": picture(benchmark, i, "target"), "path": None},
+                instruction=instruction.replace("{colour}", ("red", "blue", "green")[i % 3]),
+                spec=json.dumps({"geneval": {"tag": tag}} if t2i else {}),
+                phash="0" * 16,
+                sha256="0" * 64,
+                origin={"file": "made up", "row": i, "revision": "0"},
+            )
+        )
+    return rows
+
+
+def keys():
+    for benchmarks, editors, pauses, seeds in ASKS:
+        for benchmark in benchmarks:
+            for editor in editors:
+                for pause in pauses:
+                    for seed in seeds:
+                        for i in range(SIZES[benchmark]):
+                            yield dict(
+                                editor=editor,
+                                benchmark=benchmark,
+                                sample_id=f"{benchmark}-{i:03d}",
+                                pause=pause,
+                                seed=seed,
+                            )
+
+
+def scored(key: dict) -> dict[tuple[str, str], float]:
+    """Metric values of one edit: a shared part by sample, a little of the editor's own."""
+    if key["benchmark"] == "geneval":
+        lift = 0.2 if key["editor"].startswith("magd") else 0.0
+        return {
+            ("clip_t", "global_caption"): 0.27,
+            ("geneval_correct", "truth"): float(stream(*key.values()).random() < 0.5 + lift),
+        }
+    shared, own = stream(key["sample_id"]), stream(*key.values())
+    found = {(m, a): at + wide * (0.7 * shared.normal() + 0.5 * own.normal()) for m, a, at, wide in EDITED}
+    for name in ("qa_if", "qa_idp", "qa_pq", "oracle_if", "oracle_idp", "oracle_pq"):
+        found[name, "truth"] = float(np.clip(found[name, "truth"], 1 if name.startswith("qa") else 0, 10))
+    found["qa_mllm", "truth"] = (found["qa_if", "truth"] + found["qa_idp", "truth"]) / 2
+    found["qa_mean3", "truth"] = (2 * found["qa_mllm", "truth"] + found["qa_pq", "truth"]) / 3
+    if key["benchmark"] == "idea_bench":
+        found["idea_success", "truth"] = float(own.random() < 0.6)
+    return found
+
+
+def score_rows(editors=None) -> list[dict]:
+    rows = []
+    for key in keys():
+        if editors is not None and key["editor"] not in editors:
+            continue
+        for (metric, against), value in scored(key).items():
+            row = key | dict(metric=metric, against=against, backend="made@00000000", value=value, status="ok")
+            if metric == "clip_dir" and key["sample_id"] == "emu_edit-003":
+                row |= dict(value=None, status="excluded", reason="identical captions")
+            if metric == "dino" and key["sample_id"] == "emu_edit-005" and key["editor"] == "ft":
+                row |= dict(value=None, status="missing", reason="failed")
+            rows.append(row | {"score_id": score_id(row)})
+    return rows
+
+
+def edit_rows() -> list[dict]:
+    rows = []
+    for key in keys():
+        if key["benchmark"] == "validation":
+            continue
+        png = picture(*key.values())
+        rows.append(
+            key
+            | dict(edit_id=edit_id(key), status="ok", image={"bytes": png, "path": None}, image_sha=images.sha256(png))
+            | dict(width=48, height=48, prompt="", tokens=1, rope="", sampler_steps=1)
+            | dict(guidance_text=2.5, guidance_image=1.5, config_sha="0")
+        )
+    return rows
+
+
+def files(folder, editors=None, instruction="make the small star {colour}"):
+    """Write everything; returns ({benchmark: samples path}, scores path, edits path)."""
+    samples = {}
+    for name in SIZES:
+        samples[name] = folder / f"{name}.parquet"
+        write(samples[name], sample_rows(name, instruction), SAMPLE)
+    write(folder / "scores.parquet", score_rows(editors), SCORE)
+    write(folder / "edits.parquet", edit_rows(), EDIT)
+    return samples, folder / "scores.parquet", folder / "edits.parquet"
+
+
+def slice_json() -> dict:
+    """A tables slice as `settle` writes it, over the repository's own tables.yaml."""
+    import yaml
+
+    from madi import config
+
+    scale = config.load("config/demo.yaml")
+    with open("config/tables.yaml") as file:
+        tables = yaml.safe_load(file)
+    raw = scale.model_dump(mode="json")
+    return dict(
+        {k: raw[k] for k in ("name", "seed", "size_px", "data", "prompts")},
+        tables=tables,
+        reported="config/reported.csv",
+        resamples=200,
+        dino_threshold={"quantile": 0.5},
+        clip_dir_threshold={"quantile": 0.5},
+        gallery=4,
+        runs=raw["train"]["runs"],
+        sampler=raw["edit"]["sampler"],
+        editors=raw["edit"]["editors"],
+        asks=raw["edit"]["asks"],
+    )
