@@ -12,7 +12,7 @@ import math
 import torch
 from diffusers import OmniGenTransformer2DModel
 
-from madi.model.attention import PackedAttention, Segment, segment
+from madi.model.attention import PackedAttention, Segment, calls, runs
 from madi.model.prompt import Prompt
 
 
@@ -45,7 +45,7 @@ class Packed(torch.nn.Module):
         """
         noise = self.noise_tokens(x, hidden, tokens)
         clock = self.stock.time_proj(t).type_as(noise)
-        segments = self.segments(prompts, noise.shape[1], totals)
+        segments = segments_of(prompts, noise.shape[1], totals, x.device)
         stream = self.stream(prompts, self.stock.time_token(clock), noise)
         ends = torch.tensor([s.length for s in segments], device=x.device).cumsum(0)
         last = ends[:, None] - noise.shape[1] + torch.arange(noise.shape[1], device=x.device)
@@ -58,14 +58,6 @@ class Packed(torch.nn.Module):
         if hidden is not None:
             patches = torch.where(hidden[..., None], tokens[:, None].to(patches.dtype), patches)
         return patches + embed._cropped_pos_embed(*x.shape[-2:])
-
-    @staticmethod
-    def segments(prompts: list[Prompt], target: int, totals: list[int] | None = None) -> list[Segment]:
-        """Who sees whom, sample by sample."""
-        return [
-            segment(len(prompt), prompt.slots, target, total)
-            for prompt, total in zip(prompts, totals or [None] * len(prompts))
-        ]
 
     def stream(self, prompts: list[Prompt], time: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """All samples' tokens one after another [L,W]: prompt, time token, noise tokens."""
@@ -91,7 +83,7 @@ class Packed(torch.nn.Module):
 
     def trunk(self, stream: torch.Tensor, segments: list[Segment]) -> torch.Tensor:
         """All blocks and the last norm over the stream [L,W]."""
-        rotary, h = self.rotary(segments, stream), stream[None]
+        rotary, h = self.rotary(segments, stream.device), stream[None]
         for block in self.stock.layers:  # block(...) itself, so that checkpointing, LoRA and FSDP hooks fire
             if torch.is_grad_enabled() and self.stock.gradient_checkpointing:
                 h = self.stock._gradient_checkpointing_func(block, h, segments, rotary)
@@ -99,17 +91,16 @@ class Packed(torch.nn.Module):
                 h = block(h, segments, rotary)
         return self.stock.norm(h)[0]
 
-    def rotary(self, segments: list[Segment], like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """cos, sin [L,D] at every token's position in its own sample; short or long factors by its `total`."""
-        rope, device = self.stock.rope, like.device
+    def rotary(self, segments: list[Segment], device) -> tuple[torch.Tensor, torch.Tensor]:
+        """cos and sin [L,1,D] at every token's position in its own sample, float32 as in stock, for `rotate`."""
+        rope = self.stock.rope
         place = torch.cat([torch.arange(s.length, device=device) for s in segments]).float()
         far = torch.tensor([s.total > rope.original_max_position_embeddings for s in segments], device=device)
         far = far.repeat_interleave(torch.tensor([s.length for s in segments], device=device))
         short, long = (self._inverse(factor, device) for factor in (rope.short_factor, rope.long_factor))
-        angle = place[:, None] * torch.where(far[:, None], long, short)
-        angle = torch.cat([angle, angle], -1)
-        gain = self._gain()
-        return (angle.cos() * gain).to(like.dtype), (angle.sin() * gain).to(like.dtype)
+        angle = (place[:, None] * torch.where(far[:, None], long, short))[:, None]
+        cos, sin = angle.cos() * self._gain(), angle.sin() * self._gain()
+        return torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
 
     def _inverse(self, factor: list[float], device) -> torch.Tensor:
         rope = self.stock.rope
@@ -127,3 +118,10 @@ class Packed(torch.nn.Module):
         patches = self.stock.proj_out(self.stock.norm_out(tokens, temb=clock)).unflatten(-1, (p, p, -1))
         patches = patches.unflatten(1, (shape[-2] // p, shape[-1] // p))
         return patches.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)
+
+
+def segments_of(prompts: list[Prompt], target: int, totals: list[int] | None = None, device=None) -> list[Segment]:
+    """Who sees whom, sample by sample. totals as in `Packed.forward`."""
+    lengths = [len(prompt) + 1 + target for prompt in prompts]
+    covers = [calls(runs(len(prompt), prompt.slots, target), device) for prompt in prompts]
+    return [Segment(*parts) for parts in zip(lengths, covers, totals or lengths)]
