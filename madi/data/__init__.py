@@ -1,0 +1,1 @@
+"""Stage `data`: samples, checked, deduplicated and free of leaks, and their latents."""

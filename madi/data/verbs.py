@@ -1,0 +1,43 @@
+"""`madi data ...`"""
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Prepare samples and their latents.")
+
+
+@app.command()
+def prepare(
+    config: Path = typer.Option(..., help="Slice of this set (JSON)."),
+    out: Path = typer.Option(..., help="Samples (Parquet)."),
+    against: list[str] = typer.Option([], help="NAME=samples.parquet of a benchmark whose pictures may not be here."),
+    report: Path | None = typer.Option(None, help="What was left out, and why (JSON)."),
+    log: Path | None = typer.Option(None, help="File that progress is also written to."),
+) -> None:
+    """Read one set, check it, drop duplicates and leaks, write its samples."""
+    from madi.config import DataSlice, read
+    from madi.data.prepare import run
+    from madi.options import named_files
+    from madi.progress import log_to
+
+    with log_to(log):
+        run(read(config, DataSlice), out, named_files(against, "--against"), report)
+
+
+@app.command()
+def latents(
+    config: Path = typer.Option(..., help="Slice of this set (JSON)."),
+    samples: Path = typer.Option(..., help="Samples (Parquet)."),
+    base: Path = typer.Option(..., help="Folder of the base editor, whose VAE encodes."),
+    index: Path = typer.Option(..., help="Which tensor is which image (Parquet)."),
+    out: Path = typer.Option(..., help="The tensors (safetensors)."),
+    log: Path | None = typer.Option(None, help="File that progress is also written to."),
+) -> None:
+    """Encode every source and target once, for all trainings."""
+    from madi.config import DataSlice, read
+    from madi.data.latents import run
+    from madi.progress import log_to
+
+    with log_to(log):
+        run(read(config, DataSlice), samples, base, index, out)

@@ -1,0 +1,1 @@
+"""Stage `prompts`: plans to train with, and the judges' questions."""

@@ -1,0 +1,39 @@
+"""`madi prompts ...`"""
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Write plans to train with, and the judges' questions.")
+
+
+@app.command()
+def plan(
+    config: Path = typer.Option(..., help="Slice of the plans (JSON)."),
+    samples: Path = typer.Option(..., help="Samples to learn from (Parquet)."),
+    out: Path = typer.Option(..., help="Plans (Parquet)."),
+    log: Path | None = typer.Option(None, help="File that progress is also written to."),
+) -> None:
+    """Spell out a share of the edits in sub-prompts."""
+    from madi.config import PlanSlice, read
+    from madi.progress import log_to
+    from madi.prompts.plan import run
+
+    with log_to(log):
+        run(read(config, PlanSlice), samples, out)
+
+
+@app.command()
+def questions(
+    config: Path = typer.Option(..., help="Slice of this benchmark's questions (JSON)."),
+    samples: Path = typer.Option(..., help="The benchmark's samples (Parquet)."),
+    out: Path = typer.Option(..., help="Questions (Parquet)."),
+    log: Path | None = typer.Option(None, help="File that progress is also written to."),
+) -> None:
+    """Write five questions a benchmark edit, once, for all editors."""
+    from madi.config import QuestionSlice, read
+    from madi.progress import log_to
+    from madi.prompts.questions import run
+
+    with log_to(log):
+        run(read(config, QuestionSlice), samples, out)
