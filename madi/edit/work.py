@@ -52,7 +52,8 @@ def plan(asks: Iterable, editors: Iterable[str], benchmarks: dict[str, dict[str,
     """Batches of works, each of one editor and one benchmark: list of lists of at most `batch`.
 
     By editor, then ask, then sample, so that all pauses and seeds of a sample stand together. A work asked for twice
-    is done once. Depends on nothing but its arguments, so an interrupted job finds the same batches again.
+    is done once. A later turn of a session (`follows`) edits the source it was given, not the edit of the turn before.
+    Depends on nothing but its arguments, so an interrupted job finds the same batches again.
     """
     batches, seen = [], set()
     for editor in editors:

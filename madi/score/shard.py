@@ -85,19 +85,19 @@ def score_rows(case: Case, similar: Similar, bank: dict) -> Iterator[dict]:
         found |= similar.answer(case.sample, case.asked)
     else:
         gone = f"edit {case.edit['status']}: {case.edit['reason']}"
-    for metric, against in wanted(case.sample, case.edit["benchmark"], case.edit["benchmark"] in bank):
+    for metric, against in wanted(case.sample, case.edit["benchmark"] in bank):
         result = found[metric, against] if case.asked is not None else outcome.missing(gone)
         yield outcome.record(case.edit, metric, against, backend(metric, similar), result)
 
 
-def wanted(sample: Sample, benchmark: str, asks: bool) -> list[Name]:
+def wanted(sample: Sample, asks: bool) -> list[Name]:
     """(metric, against) of all numbers that an edit of this sample gets, in their order in the shard."""
     names: list[Name] = [("clip_t", against) for against in against_text(sample)]
     if sample.count:
         held = ["source"] + ["target"] * (sample.row["target"] is not None)
         names = [("clip_i", against) for against in held] + names + [("clip_dir", "source")]
         names += [(metric, against) for metric in ("dino", "l1", "l2") for against in held]
-    return names + [(metric, "truth") for metric in truthful.metrics(sample, benchmark, asks)]
+    return names + [(metric, "truth") for metric in truthful.metrics(sample, asks)]
 
 
 def backend(metric: str, similar: Similar) -> str:

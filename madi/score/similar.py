@@ -25,7 +25,7 @@ class Asked:
 
 
 class Similar:
-    """The two embedding models over all edits of a job. `clip` and `dino` are `madi.score.clip.Clip` and `.dino.Dino`."""
+    """The two embedding models, a `madi.score.clip.Clip` and a `madi.score.dino.Dino`, over all edits of a job."""
 
     def __init__(self, clip, dino, batch: int):
         self.clip, self.dino = clip, dino

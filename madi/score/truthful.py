@@ -11,7 +11,6 @@ from madi.score import detect, geneval, idea, outcome, qa
 from madi.score.judges import oracle
 from madi.score.outcome import Outcome, key_of
 
-IDEA = "idea_bench"  # the benchmark whose cases pass or fail
 ORACLE = {"oracle_if": "IF", "oracle_idp": "IDP", "oracle_pq": "PQ"}
 QA = ("qa_if", "qa_idp", "qa_pq", "qa_mllm", "qa_mean3")
 
@@ -24,19 +23,19 @@ class Judged:
     answers: list[dict]
 
 
-def metrics(sample: Sample, benchmark: str, asks: bool) -> list[str]:
+def metrics(sample: Sample, asks: bool) -> list[str]:
     """What the truth can say of edits of a sample. asks: whether its benchmark has questions."""
     spec = sample.spec()
     if not sample.count:
         return ["geneval_correct"] * ("geneval" in spec)
     if "ops" not in spec:
         return []
-    return [*ORACLE, *(QA if asks else ()), *(["idea_success"] if benchmark == IDEA else [])]
+    return [*ORACLE, *(QA if asks else ()), *(["idea_success"] if "items" in spec else [])]
 
 
 def judge(edit: dict, sample: Sample, image: np.ndarray, questions: list[dict] | None) -> Judged:
     """All of `metrics` for one edit, image uint8 [H,W,3]. questions: the sample's Question rows, None: never asked."""
-    names = metrics(sample, edit["benchmark"], questions is not None)
+    names = metrics(sample, questions is not None)
     if not names:
         return Judged({}, [])
     if not sample.count:
@@ -46,8 +45,8 @@ def judge(edit: dict, sample: Sample, image: np.ndarray, questions: list[dict] |
     answers = [answer(edit, q, oracle.answer(q["tag"], q["max_key"], verdict)) for q in questions or ()]
     if questions is not None:
         found |= five(questions, answers)
-    if edit["benchmark"] == IDEA:
-        found["idea_success"] = outcome.of(float(idea.success(oracle.items(verdict))))
+    if "idea_success" in names:
+        found["idea_success"] = outcome.of(float(idea.success(oracle.items(sample.spec()["items"], verdict))))
     return Judged(found, answers)
 
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 NAME = "oracle"
 REVISION = "1"
 SCORES = {"IF": "instruction_following", "IDP": "identity_preservation", "PQ": "perceptual_quality"}
-# IDEA-Bench in scenes: three levels of two items, each a dimension and the least that counts as "yes".
-# Level 1: is it an edit of this picture at all; level 2: is most of it right; level 3: is it right throughout.
-ITEMS = (("IF", 2.5), ("IDP", 2.5), ("IF", 5.0), ("IDP", 7.0), ("IF", 9.0), ("PQ", 7.0))
 
 
 def answer(tag: str, max_key: int, verdict) -> int:
@@ -19,6 +16,7 @@ def answer(tag: str, max_key: int, verdict) -> int:
     return round(max_key * getattr(verdict, SCORES[tag]) / 10)
 
 
-def items(verdict) -> list[bool]:
-    """The six yes/no items of an IDEA-Bench case."""
-    return [getattr(verdict, SCORES[tag]) >= least for tag, least in ITEMS]
+def items(asked: list[dict], verdict) -> list[bool]:
+    """The yes/no items of an IDEA-Bench case, lowest level first: is dimension `tag` at `least` or above (0..10)?"""
+    ordered = sorted(asked, key=lambda item: item["level"])
+    return [getattr(verdict, SCORES[item["tag"]]) >= item["least"] for item in ordered]

@@ -1,0 +1,276 @@
+"""Embeddings and the score job: alone equals batched, exclusions counted, failures missing, faults named."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny
+
+from madi import images, records, shards
+from madi.config import ScoreSlice
+from madi.errors import MadiError
+from madi.scenes.render import render
+from madi.scenes.world import Scene, Thing
+from madi.score import outcome, pixels
+from madi.score.detect import detections
+from madi.score.embed import Once, direction
+
+SOURCE = Scene("sky", 0, "plain", "day", (Thing(0, "circle", "red", "large"), Thing(4, "star", "blue", "small")))
+TARGET = SOURCE.put(Thing(0, "circle", "green", "large"))
+OPS = [{"op": "recolor", "cell": 0, "colour": "green"}]
+GENEVAL = {"tag": "colors", "include": [{"class": "circle", "count": 1, "color": "green"}], "exclude": []}
+ITEMS = [{"level": 1 + n // 2, "tag": "IF", "least": 5.0, "question": "?"} for n in range(6)]
+
+
+@pytest.fixture(scope="module")
+def towers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("towers")
+    return tiny.clip_folder(folder / "clip"), tiny.dino_folder(folder / "dino")
+
+
+def sample_row(name="s0", sources=(SOURCE,), captions=("a red circle", "a green circle"), local=None, **spec):
+    return {
+        "sample_id": name,
+        "set": "emu_edit",
+        "split": "bench",
+        "group_id": name,
+        "sources": [images.picture(render(scene)) for scene in sources],
+        "target": images.picture(render(TARGET)),
+        "instruction": "make the circle green",
+        "source_caption": captions[0],
+        "target_caption": captions[1],
+        "target_caption_local": local,
+        "spec": json.dumps({"sources": [s.to_dict() for s in sources], "target": TARGET.to_dict(), "ops": OPS} | spec),
+        "phash": "0" * 16,
+        "sha256": "0" * 64,
+        "origin": {"file": "made", "row": 0, "revision": "0"},
+    }
+
+
+def edit_row(image, sample="s0", benchmark="emu_edit", pause=0, status="ok"):
+    row = {"editor": "ft", "benchmark": benchmark, "sample_id": sample, "pause": pause, "seed": 0, "status": status}
+    row |= {"prompt": "", "tokens": 0, "rope": "none", "sampler_steps": 0, "guidance_text": 0.0}
+    row |= {"guidance_image": 0.0, "config_sha": "0", "width": 0, "height": 0}
+    if status == "ok":
+        row["image"] = images.picture(image) if isinstance(image, np.ndarray) else {"bytes": image, "path": None}
+    else:
+        row["reason"] = "the latents are not finite"
+    return row | {"edit_id": records.edit_id(row)}
+
+
+def question_rows(sample="s0"):
+    rows = []
+    for number, tag in enumerate(("IF", "IF", "IDP", "IDP", "PQ")):
+        options = [{"key": key, "text": str(key)} for key in range(6)]
+        row = {"sample_id": sample, "tag": tag, "text": f"{number}?", "options": options, "max_key": 5}
+        rows.append(row | {"question_id": records.question_id(row), "judge": "truth", "prompt_sha": "p"})
+    return rows
+
+
+def score(folder, towers, samples, edits, questions=None, batch=4):
+    """Score rows by (sample, pause, metric, against), and the answers."""
+    from madi.score.shard import run
+
+    folder.mkdir(exist_ok=True, parents=True)
+    names = dict.fromkeys(row["benchmark"] for row in edits)
+    shards.write(folder / "samples.parquet", samples, records.SAMPLE)
+    shards.write(folder / "edits.parquet", edits, records.EDIT)
+    bank = {}
+    if questions is not None:
+        shards.write(folder / "questions.parquet", questions, records.QUESTION)
+        bank = {name: folder / "questions.parquet" for name in names}
+    facts = {"job": "ft", "name": "test", "threads": 1, "judge": "oracle", "batch": batch}
+    job = ScoreSlice.model_validate(facts | {"clip": str(towers[0]), "dino": str(towers[1])})
+    files = {name: folder / "samples.parquet" for name in names}
+    out, answers = folder / "scores.parquet", folder / "answers.parquet"
+    run(job, folder / "edits.parquet", files, bank, out, answers)
+    rows = shards.read(out, records.SCORE)
+    found = {(row["sample_id"], row["pause"], row["metric"], row["against"]): row for row in rows}
+    assert len(found) == len(rows) == len({row["score_id"] for row in rows})
+    return found, shards.read(answers, records.ANSWER)
+
+
+def noisy(scene, seed):
+    picture = render(scene).astype(int) + np.random.default_rng(seed).integers(-20, 20, (128, 128, 3))
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def test_each_item_is_embedded_once_and_alone_as_in_company():
+    seen = []
+
+    def encode(batch):
+        seen.append(list(batch))
+        return np.asarray(batch, np.float32)[:, None]
+
+    once = Once(encode, 3)
+    for item in (1, 2, 1, 2, 3, 4):
+        once.add(item, lambda item=item: item)
+    assert [once[k][0] for k in (4, 1)] == [4, 1]
+    assert seen == [[1, 2, 3], [4, 4, 4]]  # fixed shape, filled up with the last
+
+
+def test_alone_equals_batched_byte_for_byte(towers, tmp_path):
+    samples = [sample_row(f"s{n}") for n in range(5)]
+    edits = [edit_row(noisy(TARGET, n), f"s{n}") for n in range(5)]
+    together, _ = score(tmp_path / "all", towers, samples, edits)
+    alone, _ = score(tmp_path / "one", towers, samples, edits[3:4])
+    assert alone == {key: row for key, row in together.items() if key[0] == "s3"}
+    turned, _ = score(tmp_path / "turned", towers, samples, edits[::-1])
+    assert turned == together
+
+
+def test_equal_work_gives_equal_bytes(towers, tmp_path):
+    for name in "ab":
+        score(tmp_path / name, towers, [sample_row()], [edit_row(render(TARGET))], question_rows())
+    for file in ("scores.parquet", "answers.parquet"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_swapping_source_and_edit_or_the_captions_flips_the_sign():
+    rng = np.random.default_rng(0)
+    s, e, a, b = rng.normal(size=(4, 16))
+    value, reason = direction(s, e, a, b)
+    assert reason is None and 0.01 < abs(value) <= 1
+    assert direction(e, s, a, b)[0] == pytest.approx(-value)
+    assert direction(s, e, b, a)[0] == pytest.approx(-value)
+    assert direction(e, s, b, a)[0] == pytest.approx(value)
+
+
+def test_no_direction_in_captions_is_excluded_and_a_copy_scores_nothing():
+    s, e, a, b = np.eye(4)
+    assert direction(s, e, a, a) == (None, "identical captions")
+    assert direction(s, s, a, b) == (0.0, "copied")
+    assert direction(s, s, a, a) == (None, "identical captions")
+
+
+def test_identical_captions_are_counted_and_a_copied_source_is_zero(towers, tmp_path):
+    samples = [
+        sample_row("s0"),
+        sample_row("same", captions=("a red circle",) * 2),
+        sample_row("none", captions=(None,) * 2),
+    ]
+    edits = [edit_row(render(SOURCE), "s0"), edit_row(render(TARGET), "same"), edit_row(render(TARGET), "none")]
+    found, _ = score(tmp_path, towers, samples, edits)
+    told = {name: found[name, 0, "clip_dir", "source"] for name in ("s0", "same", "none")}
+    assert (told["s0"]["value"], told["s0"]["status"], told["s0"]["reason"]) == (0.0, "ok", "copied")
+    assert (told["same"]["value"], told["same"]["status"]) == (None, "excluded")
+    assert told["same"]["reason"] == "identical captions" and told["none"]["reason"] == "no caption"
+    copied = {key[2:]: row["value"] for key, row in found.items() if key[0] == "s0"}
+    assert copied["clip_i", "source"] == pytest.approx(1) and copied["dino", "source"] == pytest.approx(1)
+    assert copied["l1", "source"] == copied["l2", "source"] == 0 < copied["l1", "target"]
+
+
+def test_a_copy_and_a_true_target_meet_the_oracles_laws(towers, tmp_path):
+    samples = [sample_row(items=ITEMS, local="green circle")]
+    edits = [edit_row(render(SOURCE)), edit_row(render(TARGET), pause=8)]
+    found, answers = score(tmp_path, towers, samples, edits, question_rows())
+    value = {key[1:3]: row["value"] for key, row in found.items() if key[3] == "truth"}
+    oracle = ("oracle_if", "oracle_idp", "oracle_pq")
+    assert [value[0, name] for name in oracle] == pytest.approx([0, 10, 10], abs=0.01)
+    assert [value[8, name] for name in oracle] == pytest.approx([10, 10, 10], abs=0.01)
+    assert [value[0, name] for name in ("qa_if", "qa_idp", "qa_mllm", "qa_mean3")] == [1, 10, 5.5, 7]
+    assert value[8, "qa_mllm"] == 10 and (value[0, "idea_success"], value[8, "idea_success"]) == (0, 1)
+    assert [row["key"] for row in answers] == [0, 0, 5, 5, 5] + [5] * 5
+    assert found["s0", 0, "clip_t", "local_caption"]["status"] == "ok"
+    backends = {key[2]: row["backend"].split("@")[0] for key, row in found.items()}
+    assert backends["clip_t"] == "clip" and backends["dino"] == "dino" and backends["l1"] == "pixels"
+    assert backends["oracle_if"] == backends["qa_mllm"] == "oracle"
+
+
+def test_text_to_image_gets_its_two_numbers(towers, tmp_path):
+    samples = [sample_row(sources=(), geneval=GENEVAL)]
+    edits = [edit_row(render(TARGET), benchmark="geneval"), edit_row(render(SOURCE), benchmark="geneval", pause=8)]
+    found, answers = score(tmp_path, towers, samples, edits)
+    assert {key[2:] for key in found} == {("clip_t", "global_caption"), ("geneval_correct", "truth")}
+    right, wrong = (found["s0", pause, "geneval_correct", "truth"] for pause in (0, 8))
+    assert (right["value"], right["reason"], right["backend"]) == (1.0, None, "parser")
+    assert wrong["value"] == 0.0 and "expected green circle" in wrong["reason"]
+    assert answers == []
+
+
+def test_a_failed_edit_has_every_row_missing_and_no_number(towers, tmp_path):
+    samples = [sample_row()]
+    edits = [edit_row(render(TARGET)), edit_row(None, pause=8, status="failed")]
+    found, answers = score(tmp_path, towers, samples, edits, question_rows())
+    stood, failed = ({key[2:]: row for key, row in found.items() if key[1] == pause} for pause in (0, 8))
+    assert stood.keys() == failed.keys()
+    assert {(row["status"], row["value"]) for row in failed.values()} == {("missing", None)}
+    assert {row["reason"] for row in failed.values()} == {"edit failed: the latents are not finite"}
+    assert [row["status"] for row in answers] == ["ok"] * 5 + ["missing"] * 5
+
+
+def test_a_number_that_is_not_finite_is_missing():
+    assert outcome.of(float("nan")).status == outcome.of(float("inf")).status == "missing"
+
+
+@pytest.mark.parametrize("where", ["edit", "source", "target"])
+def test_an_unreadable_image_names_file_row_and_field(where, towers, tmp_path):
+    samples, edits = (
+        [sample_row("s0"), sample_row("s1")],
+        [edit_row(render(TARGET), "s0"), edit_row(render(TARGET), "s1")],
+    )
+    broken = {"bytes": b"\x89PNG nothing", "path": None}
+    if where == "edit":
+        edits[1]["image"], told = broken, r"edits\.parquet row 1 column image"
+    elif where == "source":
+        samples[1]["sources"], told = [broken], r"samples\.parquet row 1 column sources\[0\]"
+    else:
+        samples[1]["target"], told = broken, r"samples\.parquet row 1 column target"
+    with pytest.raises(MadiError, match=told + ".*unreadable image"):
+        score(tmp_path, towers, samples, edits)
+
+
+def test_an_edit_of_an_unknown_sample_is_named(towers, tmp_path):
+    with pytest.raises(MadiError, match=r"edits\.parquet row 0 column sample_id.*'gone'"):
+        score(tmp_path, towers, [sample_row()], [edit_row(render(TARGET), "gone")])
+
+
+def test_an_edit_of_another_size_is_brought_to_its_sources(towers, tmp_path):
+    small = images.resize(render(TARGET), 64, 96)
+    found, _ = score(tmp_path, towers, [sample_row()], [edit_row(small)])
+    assert 0 < found["s0", 0, "l1", "target"]["value"] < 0.1
+
+
+def test_pixel_distances_are_of_the_unit_range():
+    black, grey = np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 51, np.uint8)
+    assert pixels.l1(grey, black) == pytest.approx(0.2) and pixels.l2(black, grey) == pytest.approx(0.04)
+
+
+def test_boxes_hold_what_is_drawn():
+    drawn, bare = render(TARGET).astype(int), render(TARGET.without(0)).astype(int)
+    left, top, right, bottom = detections(TARGET, 128)["circle"][0].box
+    changed = np.abs(drawn - bare).max(2)
+    assert changed[top:bottom, left:right].any(axis=0).all() and changed[top:bottom, left:right].any(axis=1).all()
+    most = changed.max()
+    changed[top:bottom, left:right] = 0
+    assert changed.max() < 0.6 * most  # the soft rim and the shadow
+    assert detections(None, 128) == {}
+
+
+@pytest.mark.parametrize("tower, file", [(0, "open_clip_model.safetensors"), (1, "model.safetensors")])
+def test_a_folder_without_its_weights_or_with_others_is_named(tower, file, towers, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    from madi.score.clip import Clip
+    from madi.score.dino import Dino
+
+    load = (Clip, Dino)[tower]
+    for source in towers[tower].iterdir():
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    tensors = load_file(tmp_path / file)
+    save_file({name: tensor for name, tensor in list(tensors.items())[1:]}, tmp_path / file)
+    with pytest.raises(MadiError, match=str(tmp_path)):
+        load(tmp_path)
+    (tmp_path / file).unlink()
+    with pytest.raises(MadiError, match=f"{file} is missing"):
+        load(tmp_path)
+
+
+def test_importing_the_stage_loads_no_model_library():
+    code = (
+        "import sys, madi.score.shard, madi.score.clip, madi.score.dino, madi.score.verbs;"
+        "assert not {'torch', 'diffusers', 'open_clip', 'timm'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
