@@ -1,0 +1,95 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from madi import images
+from madi.errors import MadiError
+from madi.scenes.render import render
+from madi.scenes.world import Scene, Thing
+
+
+@pytest.fixture
+def picture():
+    return np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+
+
+def encoded(image, kind="PNG", **options):
+    file = io.BytesIO()
+    image.save(file, format=kind, **options)
+    return file.getvalue()
+
+
+def distance(a, b):
+    return bin(int(images.phash(a), 16) ^ int(images.phash(b), 16)).count("1")
+
+
+def test_png_keeps_every_pixel_and_equal_pictures_give_equal_bytes(picture):
+    data = images.encode_png(picture)
+    assert (images.decode(data, "x") == picture).all()
+    assert data == images.encode_png(picture.copy(order="F"))
+
+
+def test_decode_gives_rgb_upright(picture):
+    turned = Image.fromarray(picture)
+    exif = turned.getexif()
+    exif[0x0112] = 6  # shown turned by 90 degrees
+    assert (images.decode(encoded(turned, exif=exif), "x") == np.rot90(picture, -1)).all()
+    for mode in ("RGBA", "L", "P", "LA"):
+        assert images.decode(encoded(turned.convert(mode)), "x").shape == (20, 30, 3)
+
+
+@pytest.mark.parametrize("data", [b"", b"no image", b"\x89PNG\r\n\x1a\n", None])
+def test_what_is_no_image_is_named(data):
+    with pytest.raises(MadiError, match="samples.parquet row 3 column target: .*image"):
+        images.decode(data, "samples.parquet row 3 column target")
+
+
+def test_a_cut_image_is_named_wherever_it_is_cut(picture):
+    for kind in ("PNG", "JPEG", "WEBP"):
+        data = encoded(Image.fromarray(picture), kind)
+        for cut in (10, len(data) // 2, len(data) - 40):
+            with pytest.raises(MadiError, match="^here: "):
+                images.decode(data[:cut], "here")
+
+
+def test_a_bomb_is_refused_from_its_header():
+    for side in (8193, 20000):  # the second is past what Pillow itself opens
+        header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+        data = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+        with pytest.raises(MadiError, match="at most 67108864 px"):
+            images.decode(data + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")), "here")
+
+
+def test_only_bytes_are_encoded(picture):
+    with pytest.raises(MadiError, match="float64; expected uint8"):
+        images.encode_png(picture / 255)
+
+
+def test_phash_is_kept_by_rescaling_and_recompression_and_not_by_another_picture():
+    things = (Thing(0, "star", "red", "large"), Thing(5, "moon", "blue", "large"))
+    scene = render(Scene("grass", 0, "plain", "day", things), 128)
+    again = images.decode(encoded(Image.fromarray(scene), "JPEG", quality=70), "x")
+    assert distance(scene, images.resize(scene, 96, 96)) <= 6
+    assert distance(scene, again) <= 6
+    assert distance(scene, render(Scene("night", 2, "neon", "fog", (Thing(7, "heart", "pink", "large"),)), 128)) > 12
+    assert len(images.phash(scene)) == 16
+
+
+def test_resize_keeps_range_and_shape(picture):
+    assert images.resize(picture, 20, 30) is picture
+    assert images.resize(picture, 7, 11).shape == (7, 11, 3)
+
+
+def test_contact_sheet_shows_each_picture_in_its_place():
+    red, blue = (np.full((64, 64, 3), c, np.uint8) for c in ((220, 20, 20), (20, 20, 220)))
+    sheet = images.contact_sheet([[red, blue], [None, red]], ["one", "two"], ["source", "edit"], cell=64)
+    shown = images.decode(sheet, "sheet")
+    for row, column, colour in [(0, 0, red), (0, 1, blue), (1, 1, red)]:
+        y, x = 16 + row * 84 + 16 + 32, 4 + column * 68 + 32
+        assert np.abs(shown[y, x].astype(int) - colour[0, 0]).max() < 16
+    assert np.ptp(shown[16 + 84 + 16 + 32, 4 + 32].astype(int)) < 8  # grey: nothing to show
+    assert images.contact_sheet([], []) == images.contact_sheet([], [])

@@ -1,0 +1,49 @@
+import io
+
+import pytest
+
+from madi import progress
+
+
+def test_heartbeat_tells_the_time_left():
+    assert progress.heartbeat("edits", 12, 80, 6.0) == "edits 12/80 15% 0:34 left"
+    assert progress.heartbeat("edits", 0, 0, 0.0) == "edits 0/0 100% 0:00 left"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(3, "0:03"), (760, "12:40"), (3729, "1:02:09"), (-1, "0:00")])
+def test_clock(seconds, text):
+    assert progress.clock(seconds) == text
+
+
+def test_items_pass_and_lines_reach_stderr_and_log(tmp_path, capsys, monkeypatch):
+    now = iter(range(0, 1000, 7))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    log = tmp_path / "logs" / "job.log"
+    with progress.log_to(log):
+        progress.say("begin")
+        assert list(progress.progress(iter(range(5)), 5, "things")) == [0, 1, 2, 3, 4]
+    progress.say("after")
+    told = log.read_text().splitlines()
+    assert told == ["begin", "things 2/5 40% 0:21 left", "things 4/5 80% 0:07 left", "things 5/5 done in 0:42"]
+    assert capsys.readouterr().err.splitlines() == [*told, "after"]
+
+
+def test_a_terminal_gets_a_bar_and_the_log_gets_lines(tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    with progress.log_to(tmp_path / "job.log"):
+        list(progress.progress(range(5), 5, "things"))
+    assert "things" in terminal.getvalue() and "\r" in terminal.getvalue()
+    assert "done in" not in terminal.getvalue()
+    assert (tmp_path / "job.log").read_text().startswith("things 5/5 done in")
+
+
+def test_the_log_is_closed_when_the_job_fails(tmp_path):
+    with pytest.raises(RuntimeError), progress.log_to(tmp_path / "job.log"):
+        raise RuntimeError
+    progress.say("not in the log")
+    assert (tmp_path / "job.log").read_text() == ""
