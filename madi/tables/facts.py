@@ -45,7 +45,8 @@ def from_samples(fact: Fact, benchmark: str, samples: pd.DataFrame, board: Board
     if fact.count == "tasks":
         return number(mine.task.nunique())
     if fact.count == "levels":
-        return None, listed(mine.complexity.dropna().unique())
+        levels = mine.complexity.dropna().unique()
+        return None, listed(levels if len(levels) > 1 else [])
     if fact.count == "has_task":
         return None, "yes" if mine.task.isin(fact.tasks).any() else "no"
     if fact.count == "scaled_samples":

@@ -1,7 +1,7 @@
 """Figures 6, 7 and 8 as plots of their cells: SVG and PNG, the same bytes for the same cells.
 
-A figure is declared like a table. Figure 6 compares systems (rows) before and after choosing, one panel a metric; Figures
-7 and 8 do so for one system by task (rows).
+A figure is declared like a table. Figure 6 compares systems (rows) before and after choosing, one panel a metric;
+Figures 7 and 8 do so for one system by task (rows).
 """
 
 from pathlib import Path

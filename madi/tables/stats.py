@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LOW, HIGH = 2.5, 97.5  # percent: a 95 % interval
+FEWEST = 3  # groups: with fewer, resampling them tells nothing
 Z = 1.959963984540054  # of a normal, two-sided 95 %
 Interval = tuple[float, float] | None
 
@@ -65,14 +66,14 @@ def percentiles(statistics_R: np.ndarray) -> Interval:
 
 
 def mean_interval(sums: Sums, resamples: int, seed: int, name: str) -> Interval:
-    """95 % interval of the weighted mean; None with fewer than two groups, where nothing can be told."""
-    if len(sums.names) < 2:
+    """95 % interval of the weighted mean; None with fewer than three groups."""
+    if len(sums.names) < FEWEST:
         return None
     return percentiles(resampled(sums, draws(len(sums.names), resamples, seed, name)))
 
 
 def macro_interval(strata: dict[str, Sums], resamples: int, seed: int, name: str) -> Interval:
-    """95 % interval of the unweighted mean over strata, each resampled within itself."""
+    """95 % interval of the mean over strata, each resampled within itself; None if one is a single group."""
     if not strata or any(len(sums.names) < 2 for sums in strata.values()):
         return None
     parts = [resampled(sums, draws(len(sums.names), resamples, seed, f"{name}\0{key}")) for key, sums in strata.items()]
@@ -82,7 +83,7 @@ def macro_interval(strata: dict[str, Sums], resamples: int, seed: int, name: str
 def gain_interval(of: Sums, over: Sums, resamples: int, seed: int, name: str) -> Interval:
     """95 % interval of 100 * (mean(of) / mean(over) - 1), both resampled by the same draws of the same groups."""
     names = np.union1d(of.names, over.names)
-    if len(names) < 2:
+    if len(names) < FEWEST:
         return None
     draws_RG = draws(len(names), resamples, seed, name)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -1,0 +1,108 @@
+"""`madi tables ...`"""
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Scores to tables, figures and the report.")
+
+SLICE = typer.Option(..., help="Slice of the tables (JSON).")
+SAMPLES = typer.Option(..., help="NAME=samples.parquet, once a benchmark.")
+SCORES = typer.Option(..., help="Scores (Parquet), once a shard.")
+LOG = typer.Option(None, help="File that progress is also written to.")
+
+
+@app.command()
+def build(
+    config: Path = SLICE,
+    samples: list[str] = SAMPLES,
+    scores: list[Path] = SCORES,
+    out_folder: Path = typer.Option(..., help="Folder of table_<name>.{csv,md,tex}."),
+    figures_folder: Path = typer.Option(..., help="Folder of the figures."),
+    cells: Path = typer.Option(..., help="Every cell, with interval and origin (Parquet)."),
+    lineage: Path = typer.Option(..., help="Which scores and edits each cell is made of (Parquet)."),
+    edits: list[Path] = typer.Option([], help="Edits (Parquet), whose image hashes then enter the cells' digests."),
+    reported: Path | None = typer.Option(None, help="The paper's values; default: the slice's."),
+    log: Path | None = LOG,
+) -> None:
+    """Scores to cells, tables and figures."""
+    from madi import shards
+    from madi.config import TablesSlice, read
+    from madi.options import named_files
+    from madi.progress import log_to, say
+    from madi.records import CELL, LINEAGE
+    from madi.tables import figures, sources, write
+    from madi.tables.build import build as build_cells
+
+    with log_to(log):
+        slice_ = read(config, TablesSlice)
+        files = named_files(samples, "--samples")
+        source = sources.read_source(slice_, files, scores, edits, reported or slice_.reported)
+        found, origins = build_cells(source)
+        write.write_tables(out_folder, found, source.bars, source.spec)
+        figures.write_figures(figures_folder, found, source.bars, source.spec)
+        shards.write(lineage, origins, LINEAGE)
+        shards.write(cells, found, CELL)
+        say(f"{len(found)} cells from {len(origins)} uses of scores")
+
+
+@app.command()
+def page(
+    config: Path = SLICE,
+    cells: Path = typer.Option(..., help="Every cell (Parquet)."),
+    samples: list[str] = SAMPLES,
+    scores: list[Path] = SCORES,
+    edits: list[Path] = typer.Option(..., help="Edits (Parquet), once a shard."),
+    figures_folder: Path = typer.Option(..., help="Folder of the figures."),
+    out: Path = typer.Option(..., help="The report (HTML), complete in itself."),
+    log: Path | None = LOG,
+) -> None:
+    """The report: one page that opens from disk."""
+    from madi import shards
+    from madi.config import TablesSlice, read
+    from madi.options import named_files
+    from madi.progress import log_to, say
+    from madi.records import CELL
+    from madi.tables import page as pages
+
+    with log_to(log):
+        slice_ = read(config, TablesSlice)
+        plots = {path.stem: path for path in sorted(figures_folder.glob("figure_*.svg"))}
+        files = named_files(samples, "--samples")
+        html = pages.render(slice_, shards.read(cells, CELL), pages.read_scores(scores), files, edits, plots)
+        with shards.atomic(out) as partial:
+            partial.write_text(html, encoding="utf-8", newline="\n")
+        say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+
+
+@app.command()
+def summary(
+    config: Path = SLICE,
+    scores: list[Path] = SCORES,
+    log: Path | None = LOG,
+) -> None:
+    """Print instruction following, identity preservation and perceptual quality of each system."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from madi import shards
+    from madi.config import TablesSlice, read
+    from madi.errors import MadiError
+    from madi.progress import log_to
+    from madi.records import SCORE
+    from madi.tables import summary as short
+    from madi.tables.spec import TablesSpec
+
+    with log_to(log):
+        spec = TablesSpec.model_validate(read(config, TablesSlice).tables)
+        frame = shards.frame(scores, SCORE)
+        if (benchmark := short.benchmark_of(frame)) is None:
+            raise MadiError("no oracle scores", ", ".join(map(str, scores)), " and ".join(short.THREE))
+        table = Table(title=f"Scene oracle on {benchmark}, means from 0 to 10")
+        table.add_column("system")
+        for name in ("pauses", "IF", "IDP", "PQ", "n"):
+            table.add_column(name, justify="right")
+        for line in short.lines(frame, spec, benchmark):
+            style = "dim" if line.reference else None
+            table.add_row(line.title, str(line.pause), *(f"{m:.2f}" for m in line.means), str(line.n), style=style)
+        Console().print(table)
