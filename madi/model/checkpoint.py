@@ -1,0 +1,131 @@
+"""Weights on disk: a stock OmniGenPipeline folder, the mask tokens of a training in a file of their own beside it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import transformers
+from accelerate import init_empty_weights
+from diffusers import OmniGenPipeline, OmniGenTransformer2DModel
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from madi.errors import MadiError
+from madi.model.codec import Codec
+from madi.model.packed import Packed
+from madi.model.prompt import PAUSE, Tokens
+from madi.model.sampler import SCHEDULE, scheduler
+from madi.shards import read_json
+
+MASK_TOKENS = "mask_tokens.safetensors"
+PARTS = ("transformer", "vae", "scheduler", "tokenizer")
+
+
+@dataclass
+class Weights:
+    """All that edits need."""
+
+    packed: Packed
+    tokens: Tokens
+    codec: Codec
+
+
+def load(folder: Path | str) -> Weights:
+    """The weights in a stock folder. Errors: MadiError naming what is missing or does not fit."""
+    folder = Path(folder)
+    check_folder(folder)
+    check_shapes(folder / "transformer")
+    stock = OmniGenTransformer2DModel.from_pretrained(folder, subfolder="transformer", use_safetensors=True)
+    tokens = Tokens(load_tokenizer(folder), stock.config.patch_size)
+    return Weights(Packed(with_pause(stock, tokens, folder)), tokens, Codec.load(folder))
+
+
+def save(folder: Path | str, weights: Weights, mask_tokens: dict[str, torch.Tensor] | None = None) -> None:
+    """Write a folder that stock `OmniGenPipeline.from_pretrained` loads; an older one is replaced as a whole."""
+    folder = Path(folder)
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    pipeline = OmniGenPipeline(
+        transformer=weights.packed.stock,
+        scheduler=scheduler(),
+        vae=weights.codec.vae,
+        tokenizer=weights.tokens.tokenizer,
+    )
+    pipeline.save_pretrained(partial, safe_serialization=True)
+    if mask_tokens is not None:
+        save_file({name: value.contiguous() for name, value in mask_tokens.items()}, partial / MASK_TOKENS)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Hold a folder against the parts of a stock OmniGen pipeline and its schedule."""
+    for part in ("model_index.json", *PARTS):
+        if not (folder / part).exists():
+            raise MadiError(f"no {part}", where=folder, expected="a stock OmniGenPipeline folder")
+    found = read_json(folder / "scheduler" / "scheduler_config.json")
+    for key, value in SCHEDULE.items():
+        if found.get(key) != value:
+            raise MadiError(f"{key} is {found.get(key)}", where=folder / "scheduler", expected=f"{value}")
+
+
+def check_shapes(folder: Path) -> None:
+    """Hold the tensors in a transformer folder against its config.json, reading headers only."""
+    with init_empty_weights():
+        model = OmniGenTransformer2DModel.from_config(OmniGenTransformer2DModel.load_config(folder))
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    found = stored_shapes(folder)
+    wrong = [name for name in expected | found if expected.get(name) != found.get(name)]
+    if wrong:
+        told = ", ".join(f"{name} {_dims(found.get(name))} for {_dims(expected.get(name))}" for name in wrong[:3])
+        raise MadiError(
+            f"{len(wrong)} tensors differ from config.json (found for expected): {told}",
+            where=folder,
+            do="use the config that these weights were saved with",
+        )
+
+
+def stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of all tensors in a folder's safetensors files. Errors: MadiError naming a broken or missing file."""
+    shapes = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, "pt") as file:
+                shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as fault:
+            raise MadiError(f"not a whole safetensors file ({fault})", where=path) from None
+    if not shapes:
+        raise MadiError("no *.safetensors file", where=folder, expected="weights as safetensors (nothing is unpickled)")
+    return shapes
+
+
+def _dims(shape: tuple[int, ...] | None) -> str:
+    return "none" if shape is None else "x".join(map(str, shape))
+
+
+def load_tokenizer(folder: Path):
+    """The tokenizer, of the class that the folder's model_index.json names, as the stock pipeline does."""
+    name = read_json(folder / "model_index.json")["tokenizer"][1]
+    kind = getattr(transformers, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedTokenizerBase)):
+        raise MadiError(f"unknown tokenizer class {name!r}", where=folder / "model_index.json")
+    return kind.from_pretrained(folder / "tokenizer")
+
+
+def with_pause(stock: OmniGenTransformer2DModel, tokens: Tokens, folder: Path) -> OmniGenTransformer2DModel:
+    """Hold the pause token against the vocabulary; a tokenizer without one gets it, its row the mean embedding."""
+    tokenizer, rows = tokens.tokenizer, stock.config.vocab_size
+    known = PAUSE in tokenizer.get_vocab()
+    if not known:
+        used = len(tokenizer)
+        tokenizer.add_special_tokens({"additional_special_tokens": [PAUSE]}, replace_extra_special_tokens=False)
+        tokens.pause_id = tokenizer.convert_tokens_to_ids(PAUSE)
+    if tokens.pause_id >= rows:
+        raise MadiError(f"{PAUSE} is id {tokens.pause_id}", where=folder, expected=f"less than vocab_size {rows}")
+    if not known:
+        with torch.no_grad():
+            stock.embed_tokens.weight[tokens.pause_id] = stock.embed_tokens.weight[:used].mean(0)
+    return stock

@@ -1,0 +1,47 @@
+"""Pixels to latents and back, by a stock AutoencoderKL.
+
+Shapes: N images, H x W px, C latent channels, h = H/scale, w = W/scale.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+
+from madi.errors import MadiError
+
+
+class Codec:
+    """`channels` C and `scale` (px a latent pixel, each way) are the VAE's own."""
+
+    def __init__(self, vae: AutoencoderKL):
+        self.vae = vae.requires_grad_(False).eval()
+        self.channels: int = vae.config.latent_channels
+        self.scale = 2 ** (len(vae.config.block_out_channels) - 1)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Codec:
+        """The VAE of a weights folder alone. Errors: MadiError if the folder has none."""
+        if not (Path(folder) / "vae" / "config.json").is_file():
+            raise MadiError("no vae/config.json", where=folder, expected="a stock OmniGenPipeline folder")
+        return cls(AutoencoderKL.from_pretrained(folder, subfolder="vae", use_safetensors=True))
+
+    @torch.no_grad()
+    def encode(self, pixels: np.ndarray) -> torch.Tensor:
+        """uint8 [N,H,W,3] to latents [N,C,h,w]: the posterior's mean, scaled as the transformer sees it."""
+        if pixels.shape[1] % self.scale or pixels.shape[2] % self.scale:
+            raise MadiError(f"an image of {pixels.shape[2]}x{pixels.shape[1]} px", expected=f"sides in {self.scale} px")
+        x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
+        x = x.to(self.vae.device, self.vae.dtype) / 127.5 - 1
+        return self.vae.encode(x).latent_dist.mode() * self.vae.config.scaling_factor
+
+    @torch.no_grad()
+    def decode(self, latents: torch.Tensor) -> np.ndarray:
+        """Latents [N,C,h,w] to uint8 [N,H,W,3], rounded to the nearest (truncating darkens by half a level)."""
+        latents = latents.to(self.vae.device, self.vae.dtype) / self.vae.config.scaling_factor
+        pixels = self.vae.decode(latents, return_dict=False)[0].float()
+        pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+        return pixels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -1,0 +1,111 @@
+"""A saved folder is stock's: it loads there, edits alike, and a wrong one is named in one line."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from diffusers import OmniGenPipeline
+from PIL import Image
+from safetensors.torch import load_file
+
+from madi.errors import MadiError
+from madi.model import checkpoint
+from madi.model.prompt import PAUSE, content
+from madi.model.sampler import sample
+
+
+def picture(seed):
+    return np.random.default_rng(seed).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_weights):
+    checkpoint.save(tmp_path / "weights", tiny_weights(), {"pool": torch.arange(6.0).reshape(2, 3)})
+    return tmp_path / "weights"
+
+
+@pytest.mark.parametrize("edit", [True, False], ids=["edit", "t2i"])
+def test_three_branch_guidance_equals_the_stock_pipeline(folder, edit):
+    stock = OmniGenPipeline.from_pretrained(folder)
+    stock.set_progress_bar_config(disable=True)
+    ours = checkpoint.load(folder)
+    noise, source = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)), picture(0)
+    words = "a long instruction, so that the conditional prompt is the longest of the three branches " * 5
+    theirs = stock(
+        prompt=[content(words, int(edit), pauses=3)],
+        input_images=[[Image.fromarray(source)]] if edit else None,
+        height=64,
+        width=64,
+        num_inference_steps=4,
+        guidance_scale=2.5,
+        img_guidance_scale=1.5,
+        latents=noise,
+        output_type="latent",
+    ).images
+    images = [ours.codec.encode(source[None])[0]] if edit else []
+    made = sample(ours.packed, [ours.tokens.branches(words, images, 3)], noise, 4, 2.5, 1.5)
+    assert (made - theirs).abs().max() < 1e-4
+    assert (made - noise).abs().max() > 0.1
+
+
+def test_a_saved_folder_holds_the_same_numbers(folder, tiny_weights):
+    before, after = tiny_weights(), checkpoint.load(folder)
+    for name, value in before.packed.state_dict().items():
+        assert torch.equal(value, after.packed.state_dict()[name]), name
+    assert before.tokens.prompt("a red circle").ids == after.tokens.prompt("a red circle").ids
+    assert torch.equal(load_file(folder / checkpoint.MASK_TOKENS)["pool"], torch.arange(6.0).reshape(2, 3))
+
+
+def test_saving_replaces_an_older_folder_as_a_whole(folder, tiny_weights):
+    checkpoint.save(folder, tiny_weights(seed=1))
+    assert not (folder / checkpoint.MASK_TOKENS).exists()
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_tokenizer_without_pauses_gets_one_at_the_mean_embedding(tmp_path, tiny_weights):
+    checkpoint.save(tmp_path / "w", tiny_weights(pause=False))
+    weights = checkpoint.load(tmp_path / "w")
+    used = len(weights.tokens.tokenizer) - 1
+    rows = weights.packed.stock.embed_tokens.weight
+    assert weights.tokens.pause_id == used
+    assert torch.allclose(rows[used], rows[:used].mean(0))
+    assert weights.tokens.prompt("x", pauses=3).ids.count(used) == 3
+    assert PAUSE in weights.tokens.tokenizer.get_vocab()
+
+
+def test_no_room_for_the_pause_token_is_named(tmp_path, tiny_weights):
+    weights = tiny_weights(pause=False)
+    weights = tiny_weights(pause=False, vocab_size=len(weights.tokens.tokenizer))
+    checkpoint.save(tmp_path / "w", weights)
+    with pytest.raises(MadiError, match="vocab_size"):
+        checkpoint.load(tmp_path / "w")
+
+
+def test_another_width_is_named_with_its_first_tensors(folder):
+    path = folder / "transformer" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"hidden_size": 64}))
+    with pytest.raises(MadiError, match=r"transformer: \d+ tensors differ.*\d+x32.* for .*64") as caught:
+        checkpoint.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["model_index.json", "vae", "scheduler", "tokenizer", "transformer"])
+def test_a_missing_part_is_named(folder, part):
+    (folder / part).rename(folder / "elsewhere")
+    with pytest.raises(MadiError, match=f"no {part}"):
+        checkpoint.load(folder)
+
+
+def test_another_schedule_is_named(folder):
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"shift": 3.0}))
+    with pytest.raises(MadiError, match="shift is 3"):
+        checkpoint.load(folder)
+
+
+def test_a_truncated_weights_file_is_named(folder):
+    path = next((folder / "transformer").glob("*.safetensors"))
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(MadiError, match=path.name):
+        checkpoint.load(folder)
