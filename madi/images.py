@@ -26,7 +26,7 @@ def decode(data: bytes, where: object) -> np.ndarray:
         image = Image.open(io.BytesIO(data))
         if image.width * image.height > MAX_PIXELS:
             raise MadiError(f"image of {image.width}x{image.height} px", where, f"at most {MAX_PIXELS} px in all")
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        return np.array(ImageOps.exif_transpose(image).convert("RGB"))  # a copy: torch wants to own its memory
     except Image.DecompressionBombError:
         raise MadiError("image far too large", where, f"at most {MAX_PIXELS} px in all") from None
     except (OSError, ValueError, SyntaxError, EOFError) as fault:  # what Pillow's decoders raise on damaged bytes

@@ -1,6 +1,6 @@
 """Encodes every source and target of a set once, so that trainings need neither pictures nor VAE.
 
-N images, H, W: px; C: latent channels; h = H / 8, w = W / 8. A latent is the mean of the VAE's posterior, scaled as the
+N images, H, W: px; C: latent channels; h, w: latent sides. A latent is the mean of the VAE's posterior, scaled as the
 model sees it, float32 [C, h, w]. Equal pictures share one tensor, named by their bytes.
 """
 
@@ -19,7 +19,6 @@ from madi.records import LATENT
 from madi.samples import Sample
 
 BATCH = 16  # images a call of the VAE
-FACTOR = 8  # px a latent, each way
 
 
 def run(job: DataSlice, file: Path, base: Path, index: Path, out: Path) -> None:
