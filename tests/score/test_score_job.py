@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-import tiny
+import tiny_towers as tiny
 
 from madi import images, records, shards
 from madi.config import ScoreSlice

@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from madi import images, provenance
+from madi import provenance
 from madi.config import Sampler
 from madi.edit.editors.reference import TruthThroughVae
-from madi.edit.work import Result, Work
+from madi.edit.work import Result, Work, fit
 from madi.model import checkpoint
+from madi.model.codec import Codec
 from madi.model.prompt import layout
 from madi.model.sampler import noise_for, sample
-
-SIDE = 16  # px: a token is 2x2 latents of 8x8 px, so sides are multiples of it
 
 
 class Checkpoint:
@@ -74,19 +73,14 @@ class Checkpoint:
     def _sources(self, works) -> dict[str, list[np.ndarray]]:
         """Source images of each sample once, by its id, at sides that are multiples of 16 px."""
         samples = {work.sample.id: work.sample for work in works}
-        return {name: [_fit(one.source(i)) for i in range(one.count)] for name, one in samples.items()}
+        return {name: [fit(one.source(i)) for i in range(one.count)] for name, one in samples.items()}
 
 
 def truth_through_vae(folder: Path | str, config_sha: str) -> TruthThroughVae:
     """The reference editor that needs a model's VAE."""
-    return TruthThroughVae(config_sha, checkpoint.load(folder).codec, provenance.folder_sha(folder))
+    return TruthThroughVae(config_sha, Codec.load(folder), provenance.folder_sha(folder))
 
 
 def set_threads(count: int) -> None:
     """Threads from the config, never from the host: sums in another order are other bytes."""
     torch.set_num_threads(count)
-
-
-def _fit(image: np.ndarray) -> np.ndarray:
-    height, width = (max(SIDE, round(side / SIDE) * SIDE) for side in image.shape[:2])
-    return images.resize(image, height, width)

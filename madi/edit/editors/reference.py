@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from madi.edit.work import Result, Work
+from madi.edit.work import Result, Work, fit
 from madi.samples import Sample
 
 NO_MODEL = {"rope": "none", "sampler_steps": 0, "guidance_text": 0.0, "guidance_image": 0.0}
@@ -58,7 +58,7 @@ class TruthThroughVae:
     def _one(self, given: Result) -> Result:
         if given.image is None:
             return given
-        return Result(self.codec.decode(self.codec.encode(given.image[None]))[0])
+        return Result(self.codec.decode(self.codec.encode(fit(given.image)[None]))[0])
 
 
 def others(samples: dict[str, Sample]) -> dict[str, Sample | None]:
