@@ -1,0 +1,26 @@
+# The whole of madi as one workflow: `snakemake --cores all` makes every table of config/demo.yaml.
+# A stage alone: `snakemake --cores all data` (or prompts, train, edit, score, tables). What is left: add -n.
+from snakemake.utils import min_version
+
+min_version("9.10")
+
+if "name" not in config:
+
+    configfile: "config/demo.yaml"
+
+
+include: "workflow/rules/common.smk"  # the config, its slices, and where everything lies
+include: "workflow/rules/settle.smk"  # each job's slice of the config
+include: "workflow/rules/data.smk"  # samples and latents
+include: "workflow/rules/prompts.smk"  # plans and questions
+include: "workflow/rules/train.smk"  # runs
+include: "workflow/rules/edit.smk"  # edits
+include: "workflow/rules/score.smk"  # scores
+include: "workflow/rules/tables.smk"  # tables, figures, the report
+
+
+rule all:
+    default_target: True
+    input:
+        rules.train.input,
+        rules.tables.input,

@@ -1,0 +1,58 @@
+"""`madi config ...`"""
+
+import json
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Check a config, or write the schema that editors complete keys from.")
+
+
+@app.command()
+def check(files: list[Path] = typer.Argument(..., help="A YAML file, and others laid over it.")) -> None:
+    """Answer a slip with one line: file, line, key, what was found and what is allowed."""
+    from madi import settle
+    from madi.config import load
+
+    config = load(files)
+    check_tables(config.tables.file, config.tables.reported)
+    jobs = settle.jobs(config)
+    typer.echo(f"{config.name}: {len(config.train.runs)} runs, {len(config.edit.editors)} editors in {len(jobs)} jobs")
+
+
+@app.command()
+def schema(out: Path = typer.Option(..., help="The JSON schema.")) -> None:
+    """Write the JSON schema of a config."""
+    from madi import shards
+
+    with shards.atomic(out) as partial:
+        partial.write_text(schema_text(), encoding="utf-8")
+
+
+def check_tables(declared: str, reported: str) -> None:
+    """Errors: MadiError for a broken file of table specifications, or no file of reported values."""
+    from pydantic import ValidationError
+
+    from madi import configfile
+    from madi.errors import MadiError
+    from madi.tables.spec import TablesSpec
+
+    source = configfile.read(declared)
+    try:
+        TablesSpec.model_validate(source.content)
+    except ValidationError as bad:
+        raise configfile.explain(bad, TablesSpec, [source]) from None
+    if not Path(reported).is_file():
+        raise MadiError("no such file", where=reported, expected="the paper's values (CSV)")
+
+
+def schema_text() -> str:
+    """The JSON schema of a scale as it is written: a run may say `like: OTHER` and leave out what it shares."""
+    from madi.config import Config
+
+    content = Config.model_json_schema()
+    run = content["$defs"]["Run"]
+    run["properties"]["like"] = {"type": "string", "description": "the run whose settings this one starts from"}
+    for part in ("Run", "Magd", "Drop", "EditWeight"):
+        content["$defs"][part].pop("required", None)
+    return json.dumps(content, indent=1) + "\n"

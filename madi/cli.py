@@ -1,0 +1,76 @@
+"""`madi`: one command, one verb a job. Stages are mounted when called for, and every error ends here.
+
+A fault that a person can mend (MadiError) is one line on stderr and exit code 2. Anything else is a fault of ours:
+one line too, with its traceback in the job's log (on stderr where there is no log), and exit code 1.
+"""
+
+import importlib
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import typer
+
+from madi.errors import MadiError
+
+STAGES = {name: f"madi.{name}.verbs" for name in ("data", "prompts", "train", "edit", "score", "tables", "pretrain")}
+STAGES["config"] = "madi.check"
+
+
+def application(stages: Iterable[str]) -> typer.Typer:
+    """The command with the given stages mounted: importing one costs time that the others need not spend."""
+    app = typer.Typer(
+        name="madi",
+        help="Edit images with masking-augmented diffusion, and regenerate the paper's tables.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    for stage in stages:
+        app.add_typer(importlib.import_module(STAGES[stage]).app, name=stage)
+    return app
+
+
+def log_of(arguments: Sequence[str]) -> Path | None:
+    """The file of `--log FILE` or `--log=FILE`."""
+    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
+        if word == "--log" and following is not None:
+            return Path(following)
+        if word.startswith("--log="):
+            return Path(word.removeprefix("--log="))
+    return None
+
+
+def tell(line: str, log: Path | None, details: str = "") -> None:
+    """One line on stderr; in the log that line, and the details before it."""
+    print(line, file=sys.stderr)
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("a", encoding="utf-8") as file:
+            file.write(f"{details}{line}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    stages = arguments[:1] if arguments[:1] and arguments[0] in STAGES else STAGES
+    log = log_of(arguments)
+    try:
+        application(stages)(arguments)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except MadiError as problem:
+        tell(f"error: {problem}", log)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except Exception as fault:
+        what = " ".join(f"{type(fault).__name__}: {fault}".split())
+        if log is None:
+            traceback.print_exc()
+        place = f"in {log}" if log else "above"
+        tell(f"error: {what} (a fault of madi; its traceback is {place})", log, traceback.format_exc())
+        return 1
+    return 0

@@ -1,0 +1,122 @@
+"""Which jobs a scale comes to, and the slice of it that each job reads.
+
+The rules write a slice to `results/<name>/<part>/config.json` from Snakemake's params, so a slice is rewritten, and
+the jobs behind it rerun, when its own content changes. Slices hold no file that a rule makes: those are the rules'.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from madi import config as model
+from madi import configfile
+from madi.config import Config
+
+WITH_BASE = {"base", "truth_vae"}  # kinds of editor that load the base's weights
+
+
+def sets(config: Config) -> list[str]:
+    """All sets of samples."""
+    return ["train", "validation", *config.data.benchmarks]
+
+
+def jobs(config: Config) -> list[str]:
+    """Edit jobs, in the order of their first editor."""
+    return list(dict.fromkeys(editor.job or name for name, editor in config.edit.editors.items()))
+
+
+def job_slice(config: Config, job: str) -> model.EditSlice:
+    """What one edit job is asked: its editors, and the asks with no other editor in them."""
+    mine = {name: editor for name, editor in config.edit.editors.items() if (editor.job or name) == job}
+    asks = [ask.model_copy(update={"editors": [e for e in ask.editors if e in mine]}) for ask in config.edit.asks]
+    return model.EditSlice(
+        job=job,
+        name=config.name,
+        threads=config.threads,
+        size_px=config.size_px,
+        base=config.model.base,
+        sampler=config.edit.sampler,
+        editors={name: model.EditorSlice(kind=editor.kind, run=editor.run) for name, editor in mine.items()},
+        asks=[ask for ask in asks if ask.editors],
+    )
+
+
+def asked_sets(config: Config, job: str | None = None) -> list[str]:
+    """Sets of samples that one edit job (or any) edits."""
+    asks = job_slice(config, job).asks if job else config.edit.asks
+    return list(dict.fromkeys(ask.benchmark for ask in asks))
+
+
+def runs_of(config: Config, job: str) -> list[str]:
+    """Runs whose weights one edit job loads."""
+    editors = job_slice(config, job).editors.values()
+    return list(dict.fromkeys(editor.run for editor in editors if editor.run))
+
+
+def needs_base(config: Config, job: str) -> bool:
+    """Whether one edit job loads the base's own weights."""
+    return any(editor.kind in WITH_BASE for editor in job_slice(config, job).editors.values())
+
+
+def slices(config: Config, tables: dict[str, Any]) -> dict[str, str]:
+    """Every slice as JSON, by the folder under `results/<name>/` that its job writes to.
+
+    tables: the content of the file of table specifications.
+    """
+    about = {"name": config.name, "seed": config.seed}
+    parts: dict[str, model.Part] = {f"data/{name}": _data(config, name) for name in sets(config)}
+    parts["prompts"] = model.PlanSlice(**about, set="train", **config.prompts.plans.model_dump())
+    for name in asked_sets(config):
+        parts[f"prompts/{name}"] = model.QuestionSlice(
+            **about, benchmark=name, provider=config.prompts.questions.provider
+        )
+    for name, run in config.train.runs.items():
+        parts[f"runs/{name}"] = _run(config, name, run)
+    for job in jobs(config):
+        parts[f"edits/{job}"] = job_slice(config, job)
+        parts[f"scores/{job}"] = _score(config, job)
+    parts["tables"] = _tables(config, tables)
+    return {part: found.model_dump_json() for part, found in parts.items()}
+
+
+def _data(config: Config, name: str) -> model.DataSlice:
+    own = {"train": config.data.train, "validation": config.data.validation}
+    source = own.get(name) or config.data.benchmarks[name]
+    return model.DataSlice(set=name, name=config.name, seed=config.seed, size_px=config.size_px, source=source)
+
+
+def _run(config: Config, name: str, run: model.Run) -> model.RunSlice:
+    common = {"size_px": config.size_px, "threads": config.threads, "base": config.model.base}
+    return model.RunSlice(run=name, name=config.name, seed=run.seed, settings=run, **common)
+
+
+def _score(config: Config, job: str) -> model.ScoreSlice:
+    scorers = {"clip": config.model.clip, "dino": config.model.dino}
+    return model.ScoreSlice(job=job, name=config.name, threads=config.threads, **scorers, **config.score.model_dump())
+
+
+def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:
+    return model.TablesSlice(
+        name=config.name,
+        seed=config.seed,
+        size_px=config.size_px,
+        tables=tables,
+        runs=config.train.runs,
+        data=config.data,
+        prompts=config.prompts,
+        sampler=config.edit.sampler,
+        editors=config.edit.editors,
+        asks=config.edit.asks,
+        **config.tables.model_dump(exclude={"file"}),
+    )
+
+
+def files_in(folder: str) -> list[str]:
+    """The files of a local model folder, which are inputs of the jobs that load it; none for a name on the hub."""
+    return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file() and not path.name.startswith("."))
+
+
+@lru_cache
+def table_file(path: str) -> dict[str, Any]:
+    """The content of the file of table specifications. Errors: MadiError if it is missing or broken."""
+    return configfile.read(path).content

@@ -1,0 +1,42 @@
+# What every rule file uses: the checked config, its slices, folders, and how `madi` is called.
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from madi import config as scales, settle
+from madi.errors import MadiError
+
+try:
+    CONFIG = scales.parse(config)
+    DECLARED = settle.table_file(CONFIG.tables.file)
+    SLICES = settle.slices(CONFIG, DECLARED)
+except MadiError as problem:
+    raise WorkflowError(str(problem))
+
+RESULTS = f"results/{CONFIG.name}"
+LOGS = f"{RESULTS}/logs"
+TIMINGS = f"{RESULTS}/timings"
+JOBS = settle.jobs(CONFIG)
+
+# Jobs find `madi` without an activated environment, and use as many threads as the config says, wherever they run.
+shell.prefix(
+    f"set -euo pipefail; export PATH={Path(sys.executable).parent}:$PATH"
+    f" OMP_NUM_THREADS={CONFIG.threads} MKL_NUM_THREADS={CONFIG.threads} TOKENIZERS_PARALLELISM=false; "
+)
+
+
+wildcard_constraints:
+    set="|".join(settle.sets(CONFIG)),
+    job="|".join(JOBS),
+    run="|".join(CONFIG.train.runs),
+
+
+def options(name, file, parts):
+    """`--name part=file` for each part, `{}` in `file` standing for the part."""
+    return " ".join(f"--{name} {part}={file.format(part)}" for part in parts)
+
+
+def each(name, files):
+    """`--name file` for each file."""
+    return " ".join(f"--{name} {file}" for file in files)

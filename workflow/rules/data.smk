@@ -1,0 +1,73 @@
+# Stage 1: samples of every set, and latents of the training set.
+localrules:
+    data,
+
+
+BENCHMARK_SETS = list(CONFIG.data.benchmarks)
+
+
+rule data:
+    input:
+        expand(f"{RESULTS}/data/{{set}}/samples.parquet", set=settle.sets(CONFIG)),
+        f"{RESULTS}/data/train/latents.parquet",
+
+
+rule data_prepare:
+    input:
+        config=f"{RESULTS}/data/{{set}}/config.json",
+        # what is learnt from may not show what a benchmark shows
+        against=lambda wildcards: (
+            []
+            if wildcards.set in BENCHMARK_SETS
+            else expand(f"{RESULTS}/data/{{set}}/samples.parquet", set=BENCHMARK_SETS)
+        ),
+    output:
+        samples=f"{RESULTS}/data/{{set}}/samples.parquet",
+        report=f"{RESULTS}/data/{{set}}/report.json",
+    params:
+        against=lambda wildcards: (
+            ""
+            if wildcards.set in BENCHMARK_SETS
+            else options("against", f"{RESULTS}/data/{{}}/samples.parquet", BENCHMARK_SETS)
+        ),
+    message:
+        "prepare the samples of {wildcards.set}"
+    log:
+        f"{LOGS}/data_prepare/{{set}}.log",
+    benchmark:
+        f"{TIMINGS}/data_prepare/{{set}}.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    conda:
+        "../../environment.yml"
+    shell:
+        "madi data prepare --config {input.config} {params.against} --out {output.samples}"
+        " --report {output.report} --log {log}"
+
+
+rule data_latents:
+    input:
+        config=f"{RESULTS}/data/{{set}}/config.json",
+        samples=f"{RESULTS}/data/{{set}}/samples.parquet",
+        base=settle.files_in(f"{CONFIG.model.base}/vae"),
+    output:
+        index=f"{RESULTS}/data/{{set}}/latents.parquet",
+        tensors=f"{RESULTS}/data/{{set}}/latents.safetensors",
+    params:
+        base=CONFIG.model.base,
+    message:
+        "encode the images of {wildcards.set}"
+    log:
+        f"{LOGS}/data_latents/{{set}}.log",
+    benchmark:
+        f"{TIMINGS}/data_latents/{{set}}.tsv"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    conda:
+        "../../environment.yml"
+    shell:
+        "madi data latents --config {input.config} --samples {input.samples} --base {params.base}"
+        " --index {output.index} --out {output.tensors} --log {log}"

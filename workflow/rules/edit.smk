@@ -1,0 +1,47 @@
+# Stage 4: one job for the editors that share it, over all their benchmarks, pause counts and seeds.
+localrules:
+    edit,
+
+
+rule edit:
+    input:
+        expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
+
+
+rule edit_shard:
+    input:
+        config=f"{RESULTS}/edits/{{job}}/config.json",
+        samples=lambda wildcards: expand(
+            f"{RESULTS}/data/{{set}}/samples.parquet", set=settle.asked_sets(CONFIG, wildcards.job)
+        ),
+        weights=lambda wildcards: expand(
+            f"{RESULTS}/runs/{{run}}/weights.json", run=settle.runs_of(CONFIG, wildcards.job)
+        ),
+        base=lambda wildcards: (
+            settle.files_in(CONFIG.model.base) if settle.needs_base(CONFIG, wildcards.job) else []
+        ),
+    output:
+        edits=f"{RESULTS}/edits/{{job}}/edits.parquet",
+        contact=f"{RESULTS}/edits/{{job}}/contact.jpg",
+    params:
+        samples=lambda wildcards: options(
+            "benchmark", f"{RESULTS}/data/{{}}/samples.parquet", settle.asked_sets(CONFIG, wildcards.job)
+        ),
+        weights=lambda wildcards: options(
+            "weights", f"{RESULTS}/runs/{{}}/weights.json", settle.runs_of(CONFIG, wildcards.job)
+        ),
+    message:
+        "edit with {wildcards.job}"
+    log:
+        f"{LOGS}/edit_shard/{{job}}.log",
+    benchmark:
+        f"{TIMINGS}/edit_shard/{{job}}.tsv"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+    conda:
+        "../../environment.yml"
+    shell:
+        "madi edit shard --config {input.config} {params.samples} {params.weights}"
+        " --out {output.edits} --contact {output.contact} --log {log}"

@@ -1,0 +1,47 @@
+# Stage 5: every number of one job's edits.
+localrules:
+    score,
+
+
+rule score:
+    input:
+        expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
+
+
+rule score_shard:
+    input:
+        config=f"{RESULTS}/scores/{{job}}/config.json",
+        edits=f"{RESULTS}/edits/{{job}}/edits.parquet",
+        samples=lambda wildcards: expand(
+            f"{RESULTS}/data/{{set}}/samples.parquet", set=settle.asked_sets(CONFIG, wildcards.job)
+        ),
+        questions=lambda wildcards: expand(
+            f"{RESULTS}/prompts/{{set}}/questions.parquet", set=settle.asked_sets(CONFIG, wildcards.job)
+        ),
+        clip=settle.files_in(CONFIG.model.clip),
+        dino=settle.files_in(CONFIG.model.dino),
+    output:
+        scores=f"{RESULTS}/scores/{{job}}/scores.parquet",
+        answers=f"{RESULTS}/scores/{{job}}/answers.parquet",
+    params:
+        samples=lambda wildcards: options(
+            "benchmark", f"{RESULTS}/data/{{}}/samples.parquet", settle.asked_sets(CONFIG, wildcards.job)
+        ),
+        questions=lambda wildcards: options(
+            "questions", f"{RESULTS}/prompts/{{}}/questions.parquet", settle.asked_sets(CONFIG, wildcards.job)
+        ),
+    message:
+        "score the edits of {wildcards.job}"
+    log:
+        f"{LOGS}/score_shard/{{job}}.log",
+    benchmark:
+        f"{TIMINGS}/score_shard/{{job}}.tsv"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime=480,
+    conda:
+        "../../environment.yml"
+    shell:
+        "madi score shard --config {input.config} --edits {input.edits} {params.samples} {params.questions}"
+        " --out {output.scores} --answers {output.answers} --log {log}"

@@ -1,0 +1,21 @@
+# Writes each job's slice of the config. Jobs read their slice only, so a changed value reruns those that hold it.
+# A shell line, not a verb: a scale has some forty slices, and forty starts of Python would take half a minute.
+localrules:
+    settle,
+
+
+rule settle:
+    output:
+        f"{RESULTS}/{{part}}/config.json",
+    params:
+        slice=lambda wildcards: SLICES[wildcards.part],
+    wildcard_constraints:
+        part="|".join(SLICES),
+    message:
+        "settle {wildcards.part}"
+    log:
+        f"{LOGS}/settle/{{part}}.log",
+    conda:
+        "../../environment.yml"
+    shell:
+        "printf '%s\\n' {params.slice:q} > {output} 2> {log}"

@@ -1,0 +1,80 @@
+# Stage 6: every table and figure, and the page that shows them.
+localrules:
+    tables,
+
+
+ASKED = settle.asked_sets(CONFIG)
+
+
+rule tables_build:
+    input:
+        config=f"{RESULTS}/tables/config.json",
+        samples=expand(f"{RESULTS}/data/{{set}}/samples.parquet", set=ASKED),
+        edits=expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
+        scores=expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
+        reported=CONFIG.tables.reported,
+    output:
+        tables=expand(
+            f"{RESULTS}/tables/table_{{table}}.{{form}}", table=DECLARED["tables"], form=["csv", "md", "tex"]
+        ),
+        figures=expand(f"{RESULTS}/figures/{{figure}}.{{form}}", figure=DECLARED["figures"], form=["svg", "png"]),
+        cells=f"{RESULTS}/cells.parquet",
+        lineage=f"{RESULTS}/lineage.parquet",
+    params:
+        samples=options("samples", f"{RESULTS}/data/{{}}/samples.parquet", ASKED),
+        edits=lambda wildcards, input: each("edits", input.edits),
+        scores=lambda wildcards, input: each("scores", input.scores),
+        tables=lambda wildcards, output: Path(output.tables[0]).parent,
+        figures=lambda wildcards, output: Path(output.figures[0]).parent,
+    message:
+        "build the tables"
+    log:
+        f"{LOGS}/tables_build.log",
+    benchmark:
+        f"{TIMINGS}/tables_build.tsv"
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    conda:
+        "../../environment.yml"
+    shell:
+        "madi tables build --config {input.config} {params.samples} {params.scores} {params.edits}"
+        " --reported {input.reported} --out-folder {params.tables} --figures-folder {params.figures}"
+        " --cells {output.cells} --lineage {output.lineage} --log {log}"
+
+
+rule tables_page:
+    input:
+        config=f"{RESULTS}/tables/config.json",
+        samples=expand(f"{RESULTS}/data/{{set}}/samples.parquet", set=ASKED),
+        edits=expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
+        scores=expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
+        cells=f"{RESULTS}/cells.parquet",
+        figures=rules.tables_build.output.figures,
+    output:
+        page=report(f"{RESULTS}/report.html", category="Report", caption="../report/page.rst"),
+    params:
+        samples=options("samples", f"{RESULTS}/data/{{}}/samples.parquet", ASKED),
+        edits=lambda wildcards, input: each("edits", input.edits),
+        scores=lambda wildcards, input: each("scores", input.scores),
+        figures=lambda wildcards, input: Path(input.figures[0]).parent,
+    message:
+        "write the report"
+    log:
+        f"{LOGS}/tables_page.log",
+    benchmark:
+        f"{TIMINGS}/tables_page.tsv"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    conda:
+        "../../environment.yml"
+    shell:
+        "madi tables page --config {input.config} --cells {input.cells} {params.samples} {params.scores} {params.edits}"
+        " --figures-folder {params.figures} --out {output.page} --log {log}"
+
+
+rule tables:
+    input:
+        rules.tables_build.output,
+        rules.tables_page.output,

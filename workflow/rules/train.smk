@@ -1,0 +1,38 @@
+# Stage 3: one job a run. Its state lies outside the outputs, so that an interrupted run goes on where it stopped.
+localrules:
+    train,
+
+
+rule train:
+    input:
+        expand(f"{RESULTS}/runs/{{run}}/weights.json", run=CONFIG.train.runs),
+
+
+rule train_run:
+    input:
+        config=f"{RESULTS}/runs/{{run}}/config.json",
+        samples=f"{RESULTS}/data/train/samples.parquet",
+        plans=f"{RESULTS}/prompts/plans.parquet",
+        latents=f"{RESULTS}/data/train/latents.parquet",
+        tensors=f"{RESULTS}/data/train/latents.safetensors",
+        base=settle.files_in(CONFIG.model.base),
+    output:
+        weights=f"{RESULTS}/runs/{{run}}/weights.json",
+        table=f"{RESULTS}/runs/{{run}}/train.csv",
+    params:
+        state=f"{RESULTS}/state",
+    message:
+        "train {wildcards.run}"
+    log:
+        f"{LOGS}/train_run/{{run}}.log",
+    benchmark:
+        f"{TIMINGS}/train_run/{{run}}.tsv"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+    conda:
+        "../../environment.yml"
+    shell:
+        "madi train run --config {input.config} --samples {input.samples} --plans {input.plans}"
+        " --latents {input.latents} --out {output.weights} --state {params.state} --table {output.table} --log {log}"
