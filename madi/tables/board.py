@@ -81,20 +81,25 @@ class Board:
         for name in ("group_id", "task", "complexity"):
             self.edits[name] = found[name].to_numpy()
         self.edits["tag"] = [tag_of(spec) for spec in found["spec"]]
+        self.keys = {name: self.edits[name].to_numpy() for name in self.edits}
+        keys = (self.keys[name].tolist() for name in ("benchmark", "editor", "pause", "seed"))
+        self.asked = set(zip(*keys))  # what was tried on at least one sample
+        self.columns = {name: self._column(name) for name in self.values}
 
     def has(self, query: Query) -> bool:
         """Whether every editor was asked for every pause and seed of the query, on at least one sample."""
-        edits = self.edits[(self.edits.benchmark == query.benchmark) & self.edits.editor.isin(query.editors)]
-        have = set(zip(edits.editor, edits.pause, edits.seed))
-        seeds = query.seeds or sorted(set(edits.seed))
-        wanted = {(e, p, s) for e in query.editors for p in query.pauses for s in seeds}
-        return bool(wanted) and wanted <= have
+        seeds = query.seeds or {s for b, e, _, s in self.asked if b == query.benchmark and e in query.editors}
+        wanted = {(query.benchmark, e, p, s) for e in query.editors for p in query.pauses for s in seeds}
+        return bool(wanted) and wanted <= self.asked
 
     def column(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Value, status and score id [E] of one metric; nothing where it was never scored."""
-        if name not in self.values:
-            count = len(self.edits)
-            return np.full(count, np.nan), np.full(count, None, object), np.full(count, None, object)
+        if name in self.columns:
+            return self.columns[name]
+        count = len(self.edits)
+        return np.full(count, np.nan), np.full(count, None, object), np.full(count, None, object)
+
+    def _column(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         status = self.status[name].to_numpy(object)
         return np.where(status == "ok", self.values[name], np.nan), status, self.ids[name].to_numpy(object)
 
@@ -111,11 +116,10 @@ class Board:
         barred = np.array([any(status[row] == "excluded" for _, status, _ in parts) for row in picked], bool)
         values_U, weights_U = combine(values_UK[whole], query.combine)
         keep = picked[whole][weights_U > 0]
-        edits = self.edits.iloc[keep]
         return Units(
-            samples=edits.sample_id.to_numpy(str),
-            groups=edits.group_id.to_numpy(str),
-            strata=edits.tag.to_numpy(str),
+            samples=self.keys["sample_id"][keep].astype(str),
+            groups=self.keys["group_id"][keep].astype(str),
+            strata=self.keys["tag"][keep].astype(str),
             values=values_U[weights_U > 0] * query.scale,
             weights=weights_U[weights_U > 0],
             excluded=int((barred & ~whole).sum() + (weights_U == 0).sum() + (undecided_U == "excluded").sum()),
@@ -125,21 +129,26 @@ class Board:
 
     def _candidates(self, query: Query) -> np.ndarray:
         """Rows of the board [U, C] by unit and candidate, -1 where an edit was never asked for."""
-        edits = self.edits
-        mask = (edits.benchmark == query.benchmark) & edits.editor.isin(query.editors) & edits.pause.isin(query.pauses)
+        keys = self.keys
+        mask = (keys["benchmark"] == query.benchmark) & np.isin(keys["pause"], query.pauses)
+        for name, allowed in {"editor": query.editors, **query.where}.items():
+            mask &= np.any([keys[name] == value for value in allowed], axis=0)
         if query.seeds is not None:
-            mask &= edits.seed.isin(query.seeds)
-        for name, allowed in query.where.items():
-            mask &= edits[name].isin(allowed)
+            mask &= np.isin(keys["seed"], query.seeds)
         rows = np.flatnonzero(mask)
         if query.select is None:
             return rows[:, None]
-        picked = edits.iloc[rows]
-        unit = picked.groupby(["sample_id", "editor"], sort=True).ngroup().to_numpy()
-        place = picked.groupby(["pause", "seed"], sort=True).ngroup().to_numpy()
+        unit = self._number(rows, "sample_id", "editor")
+        place = self._number(rows, "pause", "seed")
         rows_UC = np.full((unit.max(initial=-1) + 1, place.max(initial=-1) + 1), -1)
         rows_UC[unit, place] = rows
         return rows_UC
+
+    def _number(self, rows: np.ndarray, *names: str) -> np.ndarray:
+        """The place of each row's key among the sorted keys there are."""
+        keys = list(zip(*(self.keys[name][rows].tolist() for name in names)))
+        places = {key: place for place, key in enumerate(sorted(set(keys)))}
+        return np.array([places[key] for key in keys], int)
 
     def _choose(self, query: Query, rows_UC: np.ndarray):
         """Chosen candidate [U]; the scores looked at; and why nothing was chosen ("", excluded, missing) [U]."""
@@ -170,12 +179,12 @@ class Board:
         there = rows_UC >= 0
         grid_UC = np.where(there, values[rows_UC], np.nan)
         known = np.isfinite(grid_UC).any(axis=1)
-        edits = self.edits.iloc[rows_UC.max(axis=1)[known]] if len(rows_UC) else self.edits.iloc[:0]
+        first = rows_UC.max(axis=1, initial=-1)[known]  # any of the unit's edits: all are of one sample
         met = choose.admitted(grid_UC, query.bar).any(axis=1)[known].astype(float)
         return Units(
-            samples=edits.sample_id.to_numpy(str),
-            groups=edits.group_id.to_numpy(str),
-            strata=edits.tag.to_numpy(str),
+            samples=self.keys["sample_id"][first].astype(str),
+            groups=self.keys["group_id"][first].astype(str),
+            strata=self.keys["tag"][first].astype(str),
             values=met * query.scale,
             weights=np.ones(len(met)),
             excluded=int((undecided_U == "excluded").sum()),
@@ -184,7 +193,7 @@ class Board:
         )
 
     def _lineage(self, used: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[str, str]]:
-        edit_ids = self.edits["edit_id"].to_numpy(object)
+        edit_ids = self.keys["edit_id"]
         found = {(ids[row], edit_ids[row]) for ids, rows in used for row in rows if isinstance(ids[row], str)}
         return sorted(found)
 

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from madi.records import cell_id
 from madi.tables import facts, stats
@@ -179,17 +179,21 @@ def best_row(column: str, rows: dict[str, Row], block: Block, grid: dict, source
 def beaten(top: Answer, other: Answer, source: Source) -> bool:
     """Whether the first cell's lead over the second holds on the samples both have."""
     first, second = by_sample(top.units), by_sample(other.units)
-    both = first.join(second, how="inner", rsuffix="_other")
-    if both.empty:
+    both = sorted(first.keys() & second.keys())
+    if not both:
         return False
-    arrays = both.value.to_numpy(), both.value_other.to_numpy(), both.group.to_numpy(str)
-    return stats.separated(*arrays, source.resamples, source.seed, f"{top.name}\0{other.name}")
+    values, rivals = (np.array([found[sample][0] for sample in both]) for found in (first, second))
+    groups = np.array([first[sample][1] for sample in both])
+    return stats.separated(values, rivals, groups, source.resamples, source.seed, f"{top.name}\0{other.name}")
 
 
-def by_sample(units: Units) -> pd.DataFrame:
-    frame = pd.DataFrame({"sample": units.samples, "value": units.values, "group": units.groups})
-    frame = frame.sort_values(["sample", "value"])  # sums must not depend on the order of editors
-    return frame.groupby("sample").agg(value=("value", "mean"), group=("group", "first"))
+def by_sample(units: Units) -> dict[str, tuple[float, str]]:
+    """Mean value (over editors and seeds) and group of each sample."""
+    values: dict[str, list[float]] = {}
+    for sample, value in zip(units.samples, units.values):
+        values.setdefault(sample, []).append(value)
+    groups = dict(zip(units.samples, units.groups))
+    return {sample: (math.fsum(found) / len(found), groups[sample]) for sample, found in values.items()}
 
 
 def cell_of(key: tuple[str, ...], label: str, made: Answer, best: bool, source: Source) -> dict:

@@ -73,7 +73,7 @@ def bars_of_panel(axis, block: Block, columns: list[str], cells: dict, spec: Tab
         shade = matplotlib.colors.to_rgba("#444444", SHADES[i])
         axis.bar([0], [0], color=shade, hatch=HATCHES[i], edgecolor="white", label=block.columns[column].title)
     titles = [row.title or key for key, row in block.rows.items()]
-    axis.set_xticks(range(len(titles)), titles, rotation=30 if len(titles) > 4 else 0)
+    axis.set_xticks(range(len(titles)), titles)
     axis.set_xlim(-0.6, len(titles) - 0.4)
     axis.axhline(0, color="#444444", lw=0.8)
 

@@ -44,7 +44,7 @@ def index(cells: list[dict]) -> Cells:
 def view(cell: dict) -> View:
     """Text of one cell; the interval has the digits of the value."""
     query = json.loads(cell["query"])
-    counts = [f"n = {cell['n']}"] + [f"{cell[name]} {name}" for name in ("excluded", "missing") if cell[name]]
+    lost = [f"{cell[name]} {short}" for name, short in (("excluded", "excl."), ("missing", "miss.")) if cell[name]]
     note = "" if query["status"] in ("ok", "not applicable") else query["status"]
     measured = cell["kind"] == "scores"
     return View(
@@ -53,7 +53,7 @@ def view(cell: dict) -> View:
         reported=pretty(cell["reported"] or ""),
         note=note,
         best=query["best"],
-        counts=", ".join(counts) if measured else "",
+        counts=f"n {cell['n']}" + (f" ({', '.join(lost)})" if lost else "") if measured else "",
         cell=cell,
     )
 
