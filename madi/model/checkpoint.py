@@ -47,6 +47,8 @@ def save(folder: Path | str, weights: Weights, mask_tokens: dict[str, torch.Tens
     """Write a folder that stock `OmniGenPipeline.from_pretrained` loads; an older one is replaced as a whole."""
     folder = Path(folder)
     partial = folder.with_name(f".{folder.name}.partial")
+    for part in (weights.packed.stock, weights.codec.vae):
+        part.register_to_config(_name_or_path="")  # equal weights give equal files, wherever they were loaded from
     shutil.rmtree(partial, ignore_errors=True)
     pipeline = OmniGenPipeline(
         transformer=weights.packed.stock,

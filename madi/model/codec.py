@@ -34,7 +34,7 @@ class Codec:
         """uint8 [N,H,W,3] to latents [N,C,h,w]: the posterior's mean, scaled as the transformer sees it."""
         if pixels.shape[1] % self.scale or pixels.shape[2] % self.scale:
             raise MadiError(f"an image of {pixels.shape[2]}x{pixels.shape[1]} px", expected=f"sides in {self.scale} px")
-        x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2)
+        x = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2)
         x = x.to(self.vae.device, self.vae.dtype) / 127.5 - 1
         return self.vae.encode(x).latent_dist.mode() * self.vae.config.scaling_factor
 

@@ -8,6 +8,7 @@ Time t is OmniGen's: 0 noise, 1 image.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from diffusers import OmniGenTransformer2DModel
@@ -34,16 +35,15 @@ class Packed(torch.nn.Module):
         x: torch.Tensor,
         t: torch.Tensor,
         prompts: list[Prompt],
-        hidden: torch.Tensor | None = None,
-        tokens: torch.Tensor | None = None,
+        corrupt: Callable[[torch.Tensor], torch.Tensor] | None = None,
         totals: list[int] | None = None,
     ) -> torch.Tensor:
         """Velocity [B,C,h,w] at noisy latents `x` [B,C,h,w] and times `t` [B].
 
-        hidden: bool [B,T], noise tokens replaced by tokens [B,W] (Eq. 4). totals: sequence length that picks each
+        corrupt: what training does to patch embeddings [B,T,W] (Eq. 4). totals: sequence length that picks each
         sample's rotary factors, by default its own, so that a sample never depends on its batch mates.
         """
-        noise = self.noise_tokens(x, hidden, tokens)
+        noise = self.noise_tokens(x, corrupt)
         clock = self.stock.time_proj(t).type_as(noise)
         segments = segments_of(prompts, noise.shape[1], totals, x.device)
         stream = self.stream(prompts, self.stock.time_token(clock), noise)
@@ -51,12 +51,12 @@ class Packed(torch.nn.Module):
         last = ends[:, None] - noise.shape[1] + torch.arange(noise.shape[1], device=x.device)
         return self.velocity(self.trunk(stream, segments)[last], self.stock.t_embedder(clock), x.shape)
 
-    def noise_tokens(self, x, hidden=None, tokens=None) -> torch.Tensor:
-        """Patch embeddings [B,T,W]; where `hidden`, the mask token instead, before positions are added (7.5)."""
+    def noise_tokens(self, x: torch.Tensor, corrupt=None) -> torch.Tensor:
+        """Noise tokens [B,T,W]: patch embeddings, corrupted before positions are added so that these stay known."""
         embed = self.stock.patch_embedding
         patches = embed._patch_embeddings(x, is_input_image=False)
-        if hidden is not None:
-            patches = torch.where(hidden[..., None], tokens[:, None].to(patches.dtype), patches)
+        if corrupt is not None:
+            patches = corrupt(patches)
         return patches + embed._cropped_pos_embed(*x.shape[-2:])
 
     def stream(self, prompts: list[Prompt], time: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:

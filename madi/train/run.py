@@ -1,0 +1,61 @@
+"""One training as a job: from its files to a stock weights folder, a manifest and a loss log."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import torch
+
+from madi import provenance, shards
+from madi.config import RunSlice
+from madi.model import checkpoint
+from madi.train import examples, loop, state
+from madi.train.batches import Batches
+
+
+def run(job: RunSlice, samples: Path, plans: Path, latents: Path, out: Path, states: Path, table: Path) -> None:
+    """Train `job`. latents: the index; out: the manifest, with the weights in the folder `weights` beside it.
+
+    states: where interrupted trainings wait; this one's is named by its settings and inputs, and goes when it is done.
+    """
+    exactly(job.threads)
+    folder = states / fingerprint(job, samples, plans, latents)
+    with state.only_writer(folder):
+        weights = checkpoint.load(job.base)
+        found = examples.Latents(latents)
+        batches = Batches(examples.read(samples, plans, found), found, weights.tokens, job.settings)
+        trainee = loop.Trainee(weights.packed, job.settings)
+        log = loop.train(trainee, batches, job.settings, folder, job.run)
+        learned = trainee.mask_tokens.state_dict() if trainee.mask_tokens else {}
+        checkpoint.save(out.parent / "weights", weights, learned or None)
+        write_table(table, log)
+        shards.write_json(out, manifest(out.parent / "weights"))
+        shutil.rmtree(folder)
+
+
+def exactly(threads: int) -> None:
+    """The same sums in the same order: threads from the config, deterministic kernels."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and nothing reads such memory
+
+
+def fingerprint(job: RunSlice, samples: Path, plans: Path, latents: Path) -> str:
+    """What a kept state belongs to: the run's settings and its inputs, not where they lie."""
+    inputs = [provenance.file_sha(path) for path in (samples, plans, latents)]
+    facts = job.model_dump(mode="json", exclude={"base", "name"})
+    return state.key(facts, inputs, provenance.folder_sha(job.base))
+
+
+def manifest(folder: Path) -> dict[str, str]:
+    """File -> sha256, for every file below a folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): provenance.file_sha(path) for path in files}
+
+
+def write_table(path: Path, log: torch.Tensor) -> None:
+    """The loss log as CSV; a part that had no sample in a step is empty."""
+    lines = [",".join("" if value != value else f"{value:.9g}" for value in row) for row in log.tolist()]
+    with shards.atomic(path) as partial:
+        partial.write_text("\n".join([",".join(loop.COLUMNS), *lines]) + "\n")
