@@ -55,13 +55,14 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 def direction(f_source, f_edit, g_source, g_target) -> tuple[float | None, str | None]:
     """CLIP-Dir, cos(f(E) - f(S), g(c_t) - g(c_s)): (value, None), or a value or None with the reason.
 
-    Captions with one meaning give no direction: (None, "identical captions"), to be excluded and counted.
+    Captions that embed alike (cut at the context length, say) give no direction: (None, "captions embed alike"), to be
+    excluded and counted.
     An edit that embeds as its source does went nowhere: (0, "copied").
     """
     image = np.asarray(f_edit, np.float64) - np.asarray(f_source, np.float64)
     text = np.asarray(g_target, np.float64) - np.asarray(g_source, np.float64)
     if np.linalg.norm(text) < SAME:
-        return None, "identical captions"
+        return None, "captions embed alike"
     if np.linalg.norm(image) < SAME:
         return 0.0, "copied"
     return cosine(image, text), None

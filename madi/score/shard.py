@@ -37,19 +37,15 @@ def run(job: ScoreSlice, edits: Path, files: dict[str, Path], questions: dict[st
 
     files and questions: samples and questions by benchmark. Errors: MadiError naming file, row and column.
     """
-    from madi.score.clip import Clip
-    from madi.score.dino import Dino
-
-    set_threads(job.threads)
     asked = {name: samples.load(path) for name, path in files.items()}
     bank = {name: by_sample(path) for name, path in questions.items()}
-    similar = Similar(Clip(job.clip), Dino(job.dino), job.batch)
-    rows = list(shards.stream(edits, EDIT, [name for name in EDIT.names if name != "image"]))
+    keys = shards.read(edits, EDIT, ["benchmark", "sample_id"])  # faults in them are told before any model is loaded
+    of = [sample_of(key, asked, f"{edits} row {number}") for number, key in enumerate(keys)]
+    similar = towers(job)
     cases, said = [], []
-    stream = progress(shards.stream(edits, EDIT), len(rows), f"score {job.job}")
-    for number, edit in enumerate(stream):
-        sample = sample_of(edit, asked, f"{edits} row {number}")
-        case, replies = look(edit, sample, bank.get(edit["benchmark"]), similar, f"{edits} row {number} column image")
+    for number, edit in enumerate(progress(shards.stream(edits, EDIT), len(of), f"score {job.job}")):
+        where = f"{edits} row {number} column image"
+        case, replies = look(edit, of[number], bank.get(edit["benchmark"]), similar, where)
         cases.append(case)
         said += replies
     shards.write(answers, said, ANSWER)
@@ -137,8 +133,12 @@ def pictures(sample: Sample) -> tuple[np.ndarray | None, np.ndarray | None]:
     return (sample.source(), sample.target()) if sample.count else (None, None)
 
 
-def set_threads(count: int) -> None:
-    """Threads from the config, never from the host: sums in another order are other bytes."""
+def towers(job: ScoreSlice) -> Similar:
+    """The embedding models, with threads from the config: sums in another order are other bytes."""
     import torch
 
-    torch.set_num_threads(count)
+    from madi.score.clip import Clip
+    from madi.score.dino import Dino
+
+    torch.set_num_threads(job.threads)
+    return Similar(Clip(job.clip), Dino(job.dino), job.batch)

@@ -66,6 +66,8 @@ class Similar:
         before, after = words.get("source_caption"), words.get("global_caption")
         if not before or not after:
             return outcome.of(None, "no caption")
+        if before.split() == after.split():
+            return outcome.of(None, "identical captions")
         return outcome.of(*direction(source, edit, self.clip_texts[before], self.clip_texts[after]))
 
 

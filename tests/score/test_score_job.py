@@ -140,9 +140,9 @@ def test_swapping_source_and_edit_or_the_captions_flips_the_sign():
 
 def test_no_direction_in_captions_is_excluded_and_a_copy_scores_nothing():
     s, e, a, b = np.eye(4)
-    assert direction(s, e, a, a) == (None, "identical captions")
+    assert direction(s, e, a, a) == (None, "captions embed alike")
     assert direction(s, s, a, b) == (0.0, "copied")
-    assert direction(s, s, a, a) == (None, "identical captions")
+    assert direction(s, s, a, a) == (None, "captions embed alike")
 
 
 def test_identical_captions_are_counted_and_a_copied_source_is_zero(towers, tmp_path):
