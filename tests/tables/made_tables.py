@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
+import yaml
 
-from madi import images
+from madi import config, images, shards
 from madi.records import EDIT, SAMPLE, SCORE, edit_id, score_id
 from madi.shards import write
+from madi.tables import build, sources
 
 TASKS = ("add", "background", "color", "global", "local", "remove", "style", "text")
 TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
@@ -149,10 +152,6 @@ def files(folder, editors=None, instruction="make the small star {colour}"):
 
 def slice_json() -> dict:
     """A tables slice as `settle` writes it, over the repository's own tables.yaml."""
-    import yaml
-
-    from madi import config
-
     scale = config.load("config/demo.yaml")
     with open("config/tables.yaml") as file:
         tables = yaml.safe_load(file)
@@ -161,7 +160,7 @@ def slice_json() -> dict:
         {k: raw[k] for k in ("name", "seed", "size_px", "data", "prompts")},
         tables=tables,
         reported="config/reported.csv",
-        resamples=200,
+        resamples=100,
         dino_threshold={"quantile": 0.5},
         clip_dir_threshold={"quantile": 0.5},
         gallery=4,
@@ -170,3 +169,23 @@ def slice_json() -> dict:
         editors=raw["edit"]["editors"],
         asks=raw["edit"]["asks"],
     )
+
+
+class Made:
+    """Files of the workflow, its slice, its source and its cells."""
+
+    def __init__(self, folder: Path, editors=None, instruction="make the small star {colour}"):
+        self.folder = folder
+        self.samples, self.scores, self.edits = files(folder, editors, instruction)
+        self.slice_file = folder / "config.json"
+        self.slice_file.write_text(json.dumps(slice_json()))
+        self.config = config.read(self.slice_file, config.TablesSlice)
+        self.source = sources.read_source(self.config, self.samples, [self.scores], [self.edits], "config/reported.csv")
+        self.cells, self.lineage = build.build(self.source)
+
+    def cell(self, table, block, row, column) -> dict:
+        key = (table, block, row, column)
+        return next(c for c in self.cells if (c["table"], c["block"], c["row"], c["column"]) == key)
+
+    def frame(self):
+        return shards.frame([self.scores], SCORE)

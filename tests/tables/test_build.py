@@ -1,0 +1,166 @@
+"""Cells: every printed one is asked for, and each comes from exactly the scores it lists."""
+
+import json
+
+import made_tables
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from madi.errors import MadiError
+from madi.tables import build, sources
+from madi.tables.board import Board, Query
+from madi.tables.spec import TablesSpec
+
+
+def test_every_value_the_paper_prints_has_its_cell(made):
+    cells = {(c["table"], c["block"], c["row"], c["column"]): c["reported"] for c in made.cells}
+    printed = {key: value for key, value in made.source.reported.items() if key[0] != "text"}
+    assert len(printed) > 250
+    assert {key: cells.get(key) for key in printed} == printed
+
+
+def test_every_measured_cell_recomputes_from_its_own_scores_alone(made):
+    frame = made.frame().set_index("score_id", drop=False)
+    scores_of = pd.DataFrame(made.lineage).groupby("cell_id").score_id.agg(list)
+    checked = 0
+    for cell in made.cells[::7]:
+        ask = json.loads(cell["query"])["ask"]
+        if not ask or cell["n"] == 0:
+            continue
+        key = build.cell_id(cell)
+        board = Board(frame.loc[scores_of[key]].reset_index(drop=True), made.source.samples)
+        units = build.ask_board(Query(**ask), board)
+        name = "/".join(cell[part] for part in ("table", "block", "row", "column"))
+        value, interval = build.estimate(Query(**ask), units, made.source, name)
+        assert (value, interval or (None, None)) == (cell["value"], (cell["low"], cell["high"])), name
+        assert (len(units.values), units.excluded) == (cell["n"], cell["excluded"]), name
+        checked += 1
+    assert checked > 60
+
+
+def test_lineage_names_scores_and_edits_that_exist(made):
+    frame = made.frame()
+    lineage = pd.DataFrame(made.lineage)
+    assert set(lineage.score_id) <= set(frame.score_id)
+    assert set(lineage.edit_id) <= set(made.source.board.edits.edit_id)
+    assert not lineage.duplicated().any()
+
+
+def test_order_of_scores_changes_nothing(made):
+    shuffled = made.frame().sample(frac=1, random_state=3)
+    source = sources.Source(**{**vars(made.source), "board": Board(shuffled, made.source.samples)})
+    assert build.build(source) == (made.cells, made.lineage)
+
+
+def test_one_changed_score_changes_the_digests_of_its_cells_only(made):
+    victim = made.lineage[len(made.lineage) // 2]["score_id"]
+    touched = {row["cell_id"] for row in made.lineage if row["score_id"] == victim}
+    source = sources.Source(**{**vars(made.source), "prints": {**made.source.prints, victim: "changed"}})
+    after, _ = build.build(source)
+    changed = {build.cell_id(b) for a, b in zip(made.cells, after) if a["digest"] != b["digest"]}
+    assert changed == touched
+
+
+def test_means_by_hand(made):
+    frame = made.frame()
+    mine = frame[(frame.benchmark == "emu_edit") & (frame.editor == "ft") & (frame.metric == "dino")]
+    mine = mine[mine.against == "source"]
+    cell = made.cell("2", "emu_edit", "ft", "DINO")
+    assert cell["value"] == pytest.approx(mine.value.mean())
+    assert (cell["n"], cell["missing"], cell["excluded"]) == (23, 1, 0)
+    assert made.cell("2", "emu_edit", "ft", "CLIP-Dir")["excluded"] == 1
+
+
+def test_scaled_rows_choose_per_sample_by_hand(made):
+    frame = made.frame()
+    mine = frame[(frame.benchmark == "emu_edit") & (frame.editor == "magd_ep") & (frame.seed == 0)]
+    wide = mine.pivot_table(index=["sample_id", "pause"], columns=["metric", "against"], values="value")
+    best = wide["clip_dir", "source"].dropna().groupby("sample_id").idxmax()
+    cell = made.cell("3", "emu_edit", "magd_ep_scaled", "best_clip_dir:DINO")
+    assert cell["value"] == pytest.approx(wide["dino", "source"].loc[list(best)].mean())
+    bar = made.source.bars["dino"]
+    recall = (wide["dino", "source"].groupby("sample_id").max() >= bar).mean()
+    assert made.cell("3", "emu_edit", "magd_ep_scaled", "DINO>=0.91:Recall")["value"] == pytest.approx(recall)
+
+
+def test_bar_is_a_quantile_of_the_scores_it_names(made):
+    frame = made.frame()
+    mine = frame[(frame.benchmark == "validation") & (frame.metric == "dino") & (frame.against == "source")].value
+    assert made.source.bars["dino"] == np.quantile(mine, 0.5, method="lower")
+    assert made.source.bars["dino"] in set(mine)
+
+
+def test_geneval_average_is_the_unweighted_mean_of_tags(made):
+    tags = ("Position", "Colors", "Color_attr", "Counting", "Single object", "Two object")
+    values = [made.cell("4", "geneval", "magd", tag)["value"] for tag in tags]
+    assert made.cell("4", "geneval", "magd", "Avg")["value"] == pytest.approx(np.mean(values))
+
+
+def test_an_editor_that_was_not_run_shows_what_the_paper_prints(tmp_path):
+    few = made_tables.Made(tmp_path, editors=("omnigen", "magd_ep", "copy"))
+    gone, here = few.cell("2", "emu_edit", "ft", "DINO"), few.cell("2", "emu_edit", "omnigen", "DINO")
+    assert (gone["kind"], gone["value"], gone["n"], gone["reported"]) == ("reported", None, 0, "0.917")
+    assert json.loads(gone["query"])["status"] == build.NOT_RUN
+    assert here["kind"] == "scores" and here["value"] is not None
+    assert few.cell("5", "complex_edit", "ft_ep_gain", "complexity=0")["value"] is None
+    assert json.loads(few.cell("1", "emu_edit", "emu_edit", "DINO")["query"])["status"] == build.NO_WEIGHTS
+    # its bar came from the editor that is gone
+    assert json.loads(few.cell("3", "emu_edit", "magd_ep", "DINO>=0.91:DINO")["query"])["status"] == build.NOT_RUN
+
+
+def lifted(made, editor, by):
+    """The source with one editor's DINO raised on every sample."""
+    frame = made.frame()
+    mask = (frame.editor == editor) & (frame.metric == "dino") & (frame.against == "source")
+    frame.loc[mask, "value"] += by
+    return sources.Source(**{**vars(made.source), "board": Board(frame, made.source.samples)})
+
+
+def best_rows(source, column="DINO"):
+    spec = source.spec.model_copy(update={"tables": {"2": source.spec.tables["2"]}, "figures": {}})
+    cells, _ = build.build(sources.Source(**{**vars(source), "spec": spec}))
+    mine = [c for c in cells if c["table"] == "2" and c["column"] == column]
+    return [c["row"] for c in mine if json.loads(c["query"])["best"]]
+
+
+def test_bold_needs_a_lead_that_its_paired_interval_separates(made):
+    assert best_rows(lifted(made, "magd", 0.5)) == ["magd"]
+    assert best_rows(lifted(made, "truth", 0.5)) == best_rows(made.source)  # references do not compete
+    tie = made.frame()
+    mask = (tie.editor == "ft") & (tie.metric == "dino") & (tie.against == "source")
+    twin = tie[(tie.editor == "magd") & (tie.metric == "dino") & (tie.against == "source")]
+    values = twin.set_index(["benchmark", "sample_id", "pause", "seed"]).value + 0.5
+    keys = list(tie[mask][["benchmark", "sample_id", "pause", "seed"]].itertuples(index=False, name=None))
+    tie.loc[mask, "value"] = [values.get(key, 1.4) for key in keys]
+    tie.loc[(tie.editor == "magd") & (tie.metric == "dino") & (tie.against == "source"), "value"] += 0.5
+    source = sources.Source(**{**vars(made.source), "board": Board(tie, made.source.samples)})
+    assert best_rows(source) == []  # two equal leaders: neither
+
+
+def test_two_scores_of_one_edit_are_named(made):
+    frame = made.frame()
+    twice = pd.concat([frame, frame.iloc[:1].assign(backend="other@1")])
+    with pytest.raises(MadiError, match="two scores .* of one edit"):
+        Board(twice, made.source.samples)
+
+
+def test_scores_of_unknown_samples_are_named(made):
+    known = made.source.samples[made.source.samples.benchmark != "emu_edit"]
+    with pytest.raises(MadiError, match="emu_edit-000"):
+        Board(made.frame(), known)
+
+
+def test_a_misspelt_system_is_named():
+    with open("config/tables.yaml") as file:
+        raw = yaml.safe_load(file)
+    raw["tables"]["2"]["blocks"]["emu_edit"]["rows"]["ft"]["system"] = "fft"
+    with pytest.raises(ValueError, match="2/emu_edit/row ft: unknown system 'fft'"):
+        TablesSpec.model_validate(raw)
+
+
+def test_the_made_up_world_covers_every_system():
+    with open("config/tables.yaml") as file:
+        spec = TablesSpec.model_validate(yaml.safe_load(file))
+    assert {e for s in spec.systems.values() for e in s.editors} == {*made_tables.SYSTEMS, *made_tables.REFERENCES}
