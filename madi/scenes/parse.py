@@ -20,8 +20,19 @@ import numpy as np
 from PIL import Image
 
 from madi.scenes.render import UNIT, WINDOW, background, render, sprite, window
-from madi.scenes.world import BACKGROUNDS, CELLS, COLOURS, LETTERS, LIGHTS, SHAPES, SIZES, STYLES, VARIANTS
-from madi.scenes.world import Scene, Thing
+from madi.scenes.world import (
+    BACKGROUNDS,
+    CELLS,
+    COLOURS,
+    LETTERS,
+    LIGHTS,
+    SHAPES,
+    SIZES,
+    STYLES,
+    VARIANTS,
+    Scene,
+    Thing,
+)
 
 HALF = UNIT // 2
 SIDE = WINDOW // 2
