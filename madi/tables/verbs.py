@@ -72,7 +72,9 @@ def page(
         html = pages.render(slice_, shards.read(cells, CELL), pages.read_scores(scores), files, edits, plots)
         with shards.atomic(out) as partial:
             partial.write_text(html, encoding="utf-8", newline="\n")
-        say(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
+        size_mb = out.stat().st_size / 1e6
+        large = f", more than {pages.LIMIT_MB} MB: a smaller `tables.gallery` opens faster"
+        say(f"{out}: {size_mb:.1f} MB" + (large if size_mb > pages.LIMIT_MB else ""))
 
 
 @app.command()

@@ -10,7 +10,7 @@ import jinja2
 import pandas as pd
 
 from madi import shards
-from madi.records import EDIT, SAMPLE, SCORE
+from madi.records import EDIT, SAMPLE, SCORE, edit_id
 from madi.tables import grids, summary, write
 from madi.tables.sources import bars_in
 from madi.tables.spec import Table, TablesSpec
@@ -116,8 +116,6 @@ def galleries(
 
 def marks_of(scores: pd.DataFrame) -> dict[str, str]:
     """A short note for each edit: what the oracle, or GenEval's rule, says of it."""
-    from madi.records import edit_id
-
     wanted = {"oracle_if": 0, "oracle_idp": 1, "geneval_correct": 2}
     ok = scores[scores.metric.isin(wanted) & (scores.status == "ok") & (scores.seed == 0)]
     found: dict[str, list] = defaultdict(lambda: [None] * 3)
