@@ -1,4 +1,4 @@
-# What every rule file uses: the checked config, its slices, folders, and how `madi` is called.
+# Shared by all stages: the checked config, its slices, folders, and how `madi` is called.
 import sys
 from pathlib import Path
 

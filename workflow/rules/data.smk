@@ -24,6 +24,15 @@ rule data_prepare:
     output:
         samples=f"{RESULTS}/data/{{set}}/samples.parquet",
         report=f"{RESULTS}/data/{{set}}/report.json",
+    log:
+        f"{LOGS}/data_prepare/{{set}}.log",
+    benchmark:
+        f"{TIMINGS}/data_prepare/{{set}}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
     params:
         against=lambda wildcards: (
             ""
@@ -32,15 +41,6 @@ rule data_prepare:
         ),
     message:
         "prepare the samples of {wildcards.set}"
-    log:
-        f"{LOGS}/data_prepare/{{set}}.log",
-    benchmark:
-        f"{TIMINGS}/data_prepare/{{set}}.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=120,
-    conda:
-        "../../environment.yml"
     shell:
         "madi data prepare --config {input.config} {params.against} --out {output.samples}"
         " --report {output.report} --log {log}"
@@ -54,20 +54,20 @@ rule data_latents:
     output:
         index=f"{RESULTS}/data/{{set}}/latents.parquet",
         tensors=f"{RESULTS}/data/{{set}}/latents.safetensors",
-    params:
-        base=CONFIG.model.base,
-    message:
-        "encode the images of {wildcards.set}"
     log:
         f"{LOGS}/data_latents/{{set}}.log",
     benchmark:
         f"{TIMINGS}/data_latents/{{set}}.tsv"
+    conda:
+        "../../environment.yml"
     threads: CONFIG.threads
     resources:
         mem_mb=4000,
         runtime=240,
-    conda:
-        "../../environment.yml"
+    params:
+        base=CONFIG.model.base,
+    message:
+        "encode the images of {wildcards.set}"
     shell:
         "madi data latents --config {input.config} --samples {input.samples} --base {params.base}"
         " --index {output.index} --out {output.tensors} --log {log}"

@@ -23,6 +23,16 @@ rule edit_shard:
     output:
         edits=f"{RESULTS}/edits/{{job}}/edits.parquet",
         contact=f"{RESULTS}/edits/{{job}}/contact.jpg",
+    log:
+        f"{LOGS}/edit_shard/{{job}}.log",
+    benchmark:
+        f"{TIMINGS}/edit_shard/{{job}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime=1440,
     params:
         samples=lambda wildcards: options(
             "benchmark", f"{RESULTS}/data/{{}}/samples.parquet", settle.asked_sets(CONFIG, wildcards.job)
@@ -32,16 +42,6 @@ rule edit_shard:
         ),
     message:
         "edit with {wildcards.job}"
-    log:
-        f"{LOGS}/edit_shard/{{job}}.log",
-    benchmark:
-        f"{TIMINGS}/edit_shard/{{job}}.tsv"
-    threads: CONFIG.threads
-    resources:
-        mem_mb=4000,
-        runtime=1440,
-    conda:
-        "../../environment.yml"
     shell:
         "madi edit shard --config {input.config} {params.samples} {params.weights}"
         " --out {output.edits} --contact {output.contact} --log {log}"

@@ -15,17 +15,17 @@ rule prompts_plan:
         samples=f"{RESULTS}/data/train/samples.parquet",
     output:
         plans=f"{RESULTS}/prompts/plans.parquet",
-    message:
-        "plan the training edits"
     log:
         f"{LOGS}/prompts_plan.log",
     benchmark:
         f"{TIMINGS}/prompts_plan.tsv"
+    conda:
+        "../../environment.yml"
     resources:
         mem_mb=2000,
         runtime=120,
-    conda:
-        "../../environment.yml"
+    message:
+        "plan the training edits"
     shell:
         "madi prompts plan --config {input.config} --samples {input.samples} --out {output.plans} --log {log}"
 
@@ -36,16 +36,16 @@ rule prompts_questions:
         samples=f"{RESULTS}/data/{{set}}/samples.parquet",
     output:
         questions=f"{RESULTS}/prompts/{{set}}/questions.parquet",
-    message:
-        "ask the questions of {wildcards.set}"
     log:
         f"{LOGS}/prompts_questions/{{set}}.log",
     benchmark:
         f"{TIMINGS}/prompts_questions/{{set}}.tsv"
+    conda:
+        "../../environment.yml"
     resources:
         mem_mb=2000,
         runtime=120,
-    conda:
-        "../../environment.yml"
+    message:
+        "ask the questions of {wildcards.set}"
     shell:
         "madi prompts questions --config {input.config} --samples {input.samples} --out {output.questions} --log {log}"

@@ -23,25 +23,27 @@ rule score_shard:
     output:
         scores=f"{RESULTS}/scores/{{job}}/scores.parquet",
         answers=f"{RESULTS}/scores/{{job}}/answers.parquet",
+    log:
+        f"{LOGS}/score_shard/{{job}}.log",
+    benchmark:
+        f"{TIMINGS}/score_shard/{{job}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: CONFIG.threads
+    resources:
+        mem_mb=4000,
+        runtime=480,
     params:
         samples=lambda wildcards: options(
             "benchmark", f"{RESULTS}/data/{{}}/samples.parquet", settle.asked_sets(CONFIG, wildcards.job)
         ),
         questions=lambda wildcards: options(
-            "questions", f"{RESULTS}/prompts/{{}}/questions.parquet", settle.asked_sets(CONFIG, wildcards.job)
+            "questions",
+            f"{RESULTS}/prompts/{{}}/questions.parquet",
+            settle.asked_sets(CONFIG, wildcards.job),
         ),
     message:
         "score the edits of {wildcards.job}"
-    log:
-        f"{LOGS}/score_shard/{{job}}.log",
-    benchmark:
-        f"{TIMINGS}/score_shard/{{job}}.tsv"
-    threads: CONFIG.threads
-    resources:
-        mem_mb=4000,
-        runtime=480,
-    conda:
-        "../../environment.yml"
     shell:
         "madi score shard --config {input.config} --edits {input.edits} {params.samples} {params.questions}"
         " --out {output.scores} --answers {output.answers} --log {log}"

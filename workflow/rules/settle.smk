@@ -7,15 +7,15 @@ localrules:
 rule settle:
     output:
         f"{RESULTS}/{{part}}/config.json",
-    params:
-        slice=lambda wildcards: SLICES[wildcards.part],
-    wildcard_constraints:
-        part="|".join(SLICES),
-    message:
-        "settle {wildcards.part}"
     log:
         f"{LOGS}/settle/{{part}}.log",
+    wildcard_constraints:
+        part="|".join(SLICES),
     conda:
         "../../environment.yml"
+    params:
+        slice=lambda wildcards: SLICES[wildcards.part],
+    message:
+        "settle {wildcards.part}"
     shell:
         "printf '%s\\n' {params.slice:q} > {output} 2> {log}"

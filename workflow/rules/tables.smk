@@ -17,9 +17,20 @@ rule tables_build:
         tables=expand(
             f"{RESULTS}/tables/table_{{table}}.{{form}}", table=DECLARED["tables"], form=["csv", "md", "tex"]
         ),
-        figures=expand(f"{RESULTS}/figures/{{figure}}.{{form}}", figure=DECLARED["figures"], form=["svg", "png"]),
+        figures=expand(
+            f"{RESULTS}/figures/{{figure}}.{{form}}", figure=DECLARED["figures"], form=["svg", "png"]
+        ),
         cells=f"{RESULTS}/cells.parquet",
         lineage=f"{RESULTS}/lineage.parquet",
+    log:
+        f"{LOGS}/tables_build.log",
+    benchmark:
+        f"{TIMINGS}/tables_build.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.parquet", ASKED),
         edits=lambda wildcards, input: each("edits", input.edits),
@@ -28,15 +39,6 @@ rule tables_build:
         figures=lambda wildcards, output: Path(output.figures[0]).parent,
     message:
         "build the tables"
-    log:
-        f"{LOGS}/tables_build.log",
-    benchmark:
-        f"{TIMINGS}/tables_build.tsv"
-    resources:
-        mem_mb=4000,
-        runtime=120,
-    conda:
-        "../../environment.yml"
     shell:
         "madi tables build --config {input.config} {params.samples} {params.scores} {params.edits}"
         " --reported {input.reported} --out-folder {params.tables} --figures-folder {params.figures}"
@@ -53,6 +55,15 @@ rule tables_page:
         figures=rules.tables_build.output.figures,
     output:
         page=report(f"{RESULTS}/report.html", category="Report", caption="../report/page.rst"),
+    log:
+        f"{LOGS}/tables_page.log",
+    benchmark:
+        f"{TIMINGS}/tables_page.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.parquet", ASKED),
         edits=lambda wildcards, input: each("edits", input.edits),
@@ -60,15 +71,6 @@ rule tables_page:
         figures=lambda wildcards, input: Path(input.figures[0]).parent,
     message:
         "write the report"
-    log:
-        f"{LOGS}/tables_page.log",
-    benchmark:
-        f"{TIMINGS}/tables_page.tsv"
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    conda:
-        "../../environment.yml"
     shell:
         "madi tables page --config {input.config} --cells {input.cells} {params.samples} {params.scores} {params.edits}"
         " --figures-folder {params.figures} --out {output.page} --log {log}"

@@ -19,20 +19,20 @@ rule train_run:
     output:
         weights=f"{RESULTS}/runs/{{run}}/weights.json",
         table=f"{RESULTS}/runs/{{run}}/train.csv",
-    params:
-        state=f"{RESULTS}/state",
-    message:
-        "train {wildcards.run}"
     log:
         f"{LOGS}/train_run/{{run}}.log",
     benchmark:
         f"{TIMINGS}/train_run/{{run}}.tsv"
+    conda:
+        "../../environment.yml"
     threads: CONFIG.threads
     resources:
         mem_mb=4000,
         runtime=1440,
-    conda:
-        "../../environment.yml"
+    params:
+        state=f"{RESULTS}/state",
+    message:
+        "train {wildcards.run}"
     shell:
         "madi train run --config {input.config} --samples {input.samples} --plans {input.plans}"
         " --latents {input.latents} --out {output.weights} --state {params.state} --table {output.table} --log {log}"

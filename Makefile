@@ -1,0 +1,66 @@
+# `make demo`: every table of the paper on a small world. `make help` lists the rest.
+# Needs Python 3.11 or newer with pip; everything goes into .venv and .boot here, nothing elsewhere.
+SHELL := /bin/bash
+PYTHON ?= python3
+CORES ?= all
+
+BIN := .venv/bin
+UV := .boot/bin/uv
+LOCK := $(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
+STAMP := .venv/.lock-$(LOCK)
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+REPORT := results/demo/report.html
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo smoke test test-slow lint lock unlock clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+venv: $(STAMP)  ## .venv with the locked packages
+
+demo: venv  ## every table and figure from the shipped tiny model, and a report to look at
+	@$(BIN)/madi config check config/demo.yaml
+	@$(BIN)/python -m madi.watch $(SNAKEMAKE) --configfile config/demo.yaml
+	@$(BIN)/madi tables summary --config results/demo/tables/config.json \
+	  $$(printf -- '--scores %s ' results/demo/scores/*/scores.parquet)
+	@echo "report: $(REPORT)"
+
+smoke: venv  ## the same workflow, as small as it goes
+	@$(BIN)/madi config check config/smoke.yaml
+	@$(BIN)/python -m madi.watch $(SNAKEMAKE) --configfile config/smoke.yaml
+
+test: venv  ## all tests but the slow ones
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-slow: venv  ## the slow tests
+	$(BIN)/python -m pytest -n 2 -m slow
+
+lint: venv  ## style of Python and rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow
+	for config in demo smoke; do $(BIN)/snakemake --lint --configfile config/$$config.yaml || exit 1; done
+
+lock: $(UV)  ## compile requirements.lock and environment.yml anew (delete the lock first to take the newest of all)
+	$(UV) pip compile pyproject.toml --extra dev --universal --python-version 3.11 --constraint constraints.txt \
+	  --generate-hashes --no-annotate --custom-compile-command "make lock" --quiet --output-file requirements.lock
+	$(PYTHON) workflow/environment.py > environment.yml
+
+unlock: venv  ## after a workflow was killed: let the next one start
+	$(BIN)/snakemake --unlock
+
+clean:  ## remove results of the demo and smoke scales, and what Snakemake remembers of them
+	rm -rf results/demo results/smoke .snakemake
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "madi needs Python 3.11 or newer: make PYTHON=python3.12")'
+	@echo "making .venv: a minute or two, once"
+	@$(PYTHON) -m pip install --quiet --upgrade --target .boot "uv>=0.8,<1"
+
+$(STAMP):
+	@test -x $(UV) || $(MAKE) --no-print-directory $(UV)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python "$$(command -v $(PYTHON))" .venv
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@rm -f .venv/.lock-*; touch $@
