@@ -8,12 +8,11 @@ from pathlib import Path
 
 import torch
 import transformers
-from accelerate import init_empty_weights
 from diffusers import OmniGenPipeline, OmniGenTransformer2DModel
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from madi.errors import MadiError
+from madi.model import stored
 from madi.model.codec import Codec
 from madi.model.packed import Packed
 from madi.model.prompt import PAUSE, Tokens
@@ -21,7 +20,7 @@ from madi.model.sampler import SCHEDULE, scheduler
 from madi.shards import read_json
 
 MASK_TOKENS = "mask_tokens.safetensors"
-PARTS = ("transformer", "vae", "scheduler", "tokenizer")
+PARTS = ("model_index.json", "transformer", "vae", "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json")
 
 
 @dataclass
@@ -37,7 +36,7 @@ def load(folder: Path | str) -> Weights:
     """The weights in a stock folder. Errors: MadiError naming what is missing or does not fit."""
     folder = Path(folder)
     check_folder(folder)
-    check_shapes(folder / "transformer")
+    stored.check(folder / "transformer", OmniGenTransformer2DModel)
     stock = OmniGenTransformer2DModel.from_pretrained(folder, subfolder="transformer", use_safetensors=True)
     tokens = Tokens(load_tokenizer(folder), stock.config.patch_size)
     return Weights(Packed(with_pause(stock, tokens, folder)), tokens, Codec.load(folder))
@@ -65,7 +64,7 @@ def save(folder: Path | str, weights: Weights, mask_tokens: dict[str, torch.Tens
 
 def check_folder(folder: Path) -> None:
     """Hold a folder against the parts of a stock OmniGen pipeline and its schedule."""
-    for part in ("model_index.json", *PARTS):
+    for part in PARTS:
         if not (folder / part).exists():
             raise MadiError(f"no {part}", where=folder, expected="a stock OmniGenPipeline folder")
     found = read_json(folder / "scheduler" / "scheduler_config.json")
@@ -74,47 +73,16 @@ def check_folder(folder: Path) -> None:
             raise MadiError(f"{key} is {found.get(key)}", where=folder / "scheduler", expected=f"{value}")
 
 
-def check_shapes(folder: Path) -> None:
-    """Hold the tensors in a transformer folder against its config.json, reading headers only."""
-    with init_empty_weights():
-        model = OmniGenTransformer2DModel.from_config(OmniGenTransformer2DModel.load_config(folder))
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = stored_shapes(folder)
-    wrong = [name for name in expected | found if expected.get(name) != found.get(name)]
-    if wrong:
-        told = ", ".join(f"{name} {_dims(found.get(name))} for {_dims(expected.get(name))}" for name in wrong[:3])
-        raise MadiError(
-            f"{len(wrong)} tensors differ from config.json (found for expected): {told}",
-            where=folder,
-            do="use the config that these weights were saved with",
-        )
-
-
-def stored_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of all tensors in a folder's safetensors files. Errors: MadiError naming a broken or missing file."""
-    shapes = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(path, "pt") as file:
-                shapes |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as fault:
-            raise MadiError(f"not a whole safetensors file ({fault})", where=path) from None
-    if not shapes:
-        raise MadiError("no *.safetensors file", where=folder, expected="weights as safetensors (nothing is unpickled)")
-    return shapes
-
-
-def _dims(shape: tuple[int, ...] | None) -> str:
-    return "none" if shape is None else "x".join(map(str, shape))
-
-
 def load_tokenizer(folder: Path):
     """The tokenizer, of the class that the folder's model_index.json names, as the stock pipeline does."""
     name = read_json(folder / "model_index.json")["tokenizer"][1]
     kind = getattr(transformers, name, None)
     if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedTokenizerBase)):
         raise MadiError(f"unknown tokenizer class {name!r}", where=folder / "model_index.json")
-    return kind.from_pretrained(folder / "tokenizer")
+    try:
+        return kind.from_pretrained(folder / "tokenizer")
+    except Exception as fault:  # the tokenizers library raises nothing narrower for a broken file
+        raise MadiError(f"cannot be read ({fault})", where=folder / "tokenizer", expected="a tokenizer") from None
 
 
 def with_pause(stock: OmniGenTransformer2DModel, tokens: Tokens, folder: Path) -> OmniGenTransformer2DModel:

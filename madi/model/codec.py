@@ -12,6 +12,7 @@ import torch
 from diffusers import AutoencoderKL
 
 from madi.errors import MadiError
+from madi.model import stored
 
 
 class Codec:
@@ -24,9 +25,8 @@ class Codec:
 
     @classmethod
     def load(cls, folder: Path | str) -> Codec:
-        """The VAE of a weights folder alone. Errors: MadiError if the folder has none."""
-        if not (Path(folder) / "vae" / "config.json").is_file():
-            raise MadiError("no vae/config.json", where=folder, expected="a stock OmniGenPipeline folder")
+        """The VAE of a weights folder alone. Errors: MadiError if it is missing or broken."""
+        stored.check(Path(folder) / "vae", AutoencoderKL)
         return cls(AutoencoderKL.from_pretrained(folder, subfolder="vae", use_safetensors=True))
 
     @torch.no_grad()

@@ -57,6 +57,14 @@ def test_a_saved_folder_holds_the_same_numbers(folder, tiny_weights):
     assert torch.equal(load_file(folder / checkpoint.MASK_TOKENS)["pool"], torch.arange(6.0).reshape(2, 3))
 
 
+def test_equal_weights_give_equal_files_wherever_they_were_loaded_from(folder, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "elsewhere" / "two"
+    checkpoint.save(one, checkpoint.load(folder))
+    checkpoint.save(two, checkpoint.load(one))
+    held = [{p.relative_to(f): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in (one, two)]
+    assert held[0] == held[1]
+
+
 def test_saving_replaces_an_older_folder_as_a_whole(folder, tiny_weights):
     checkpoint.save(folder, tiny_weights(seed=1))
     assert not (folder / checkpoint.MASK_TOKENS).exists()
@@ -97,6 +105,12 @@ def test_a_missing_part_is_named(folder, part):
         checkpoint.load(folder)
 
 
+def test_a_broken_tokenizer_is_named(folder):
+    (folder / "tokenizer" / "tokenizer.json").write_text("{")
+    with pytest.raises(MadiError, match="tokenizer: cannot be read"):
+        checkpoint.load(folder)
+
+
 def test_another_schedule_is_named(folder):
     path = folder / "scheduler" / "scheduler_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"shift": 3.0}))
@@ -104,8 +118,9 @@ def test_another_schedule_is_named(folder):
         checkpoint.load(folder)
 
 
-def test_a_truncated_weights_file_is_named(folder):
-    path = next((folder / "transformer").glob("*.safetensors"))
+@pytest.mark.parametrize("part", ["transformer", "vae"])
+def test_a_truncated_weights_file_is_named(folder, part):
+    path = next((folder / part).glob("*.safetensors"))
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(MadiError, match=path.name):
         checkpoint.load(folder)

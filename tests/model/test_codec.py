@@ -27,5 +27,5 @@ def test_sides_that_do_not_fit_are_named(tiny_weights):
 
 
 def test_a_folder_without_a_vae_is_named(tmp_path):
-    with pytest.raises(MadiError, match="vae/config.json"):
+    with pytest.raises(MadiError, match="vae: no config.json"):
         Codec.load(tmp_path)

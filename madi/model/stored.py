@@ -1,0 +1,48 @@
+"""Holds stored tensors against the model that their config describes, by headers alone, before anything is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from accelerate import init_empty_weights
+from safetensors import SafetensorError, safe_open
+
+from madi.errors import MadiError
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def check(folder: Path, kind: type) -> None:
+    """Hold the tensors in a folder against its config.json, read as a diffusers model `kind`.
+
+    Errors: MadiError with the first tensors that are missing, unknown or of another shape, or naming a broken file.
+    """
+    if not (folder / "config.json").is_file():
+        raise MadiError("no config.json", where=folder, expected="a part of a stock OmniGenPipeline folder")
+    with init_empty_weights():
+        model = kind.from_config(kind.load_config(folder))
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    found = shapes(folder)
+    wrong = [name for name in expected | found if expected.get(name) != found.get(name)]
+    if wrong:
+        told = ", ".join(f"{name} {_dims(found.get(name))} for {_dims(expected.get(name))}" for name in wrong[:3])
+        what = f"{len(wrong)} tensors differ from config.json (found for expected): {told}"
+        raise MadiError(what, where=folder, do="use the config that these weights were saved with")
+
+
+def shapes(folder: Path) -> Shapes:
+    """Shapes of all tensors in a folder's safetensors files. Errors: MadiError naming a broken or missing file."""
+    found: Shapes = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, "pt") as file:
+                found |= {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        except SafetensorError as fault:
+            raise MadiError(f"not a whole safetensors file ({fault})", where=path) from None
+    if not found:
+        raise MadiError("no *.safetensors file", where=folder, expected="weights as safetensors (nothing is unpickled)")
+    return found
+
+
+def _dims(shape: tuple[int, ...] | None) -> str:
+    return "none" if shape is None else "x".join(map(str, shape))
