@@ -36,8 +36,8 @@ from madi.scenes.world import (
 
 HALF = UNIT // 2
 SIDE = WINDOW // 2
-COARSE = 32  # side of the picture that the look is first judged on
-KEPT_LOOKS = 8
+KEPT_LOOKS = 6
+FAR = 0.4  # a colour this far from a background's is as bad as any further
 PRICE = 0.2  # cost of saying that a cell holds a thing: the faintest one lowers the cost by 0.52
 UNCLEAR = 0.16  # residual of a cell above which it is said not to be read
 UNREADABLE = 0.13  # residual of the whole picture above which it is said to be no scene
@@ -104,8 +104,8 @@ def boxes(grid: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _coarse_looks() -> np.ndarray:
-    """All 216 backgrounds as `[216, 32 * 32, 3]`."""
-    return np.stack([halved(_ground(look)).reshape(COARSE * COARSE, 3) for look in LOOKS])
+    """All 216 backgrounds as `[216, 16 * 16, 3]`."""
+    return np.stack([halved(halved(_ground(look))).reshape(-1, 3) for look in LOOKS])
 
 
 @lru_cache(maxsize=len(LOOKS))
@@ -124,6 +124,17 @@ def _sprites(style: str, light: str) -> tuple[np.ndarray, np.ndarray]:
     return rgb.reshape(len(FORMS), -1), alpha.reshape(len(FORMS), -1)
 
 
+@lru_cache(maxsize=1)
+def _bare() -> np.ndarray:
+    """Share of the forms that leave each pixel of the grid bare, `[64, 64]`: 1 on the rim, high in windows' corners."""
+    bare = np.ones((HALF, HALF), np.float32)
+    covered = _sprites("comic", "day")[1].mean(0).reshape(SIDE, SIDE)
+    for cell in range(len(CELLS)):
+        top, left, bottom, right = window(cell, HALF)
+        bare[top:bottom, left:right] -= covered
+    return bare
+
+
 @lru_cache(maxsize=len(LOOKS))
 def _powers(look: Look) -> np.ndarray:
     """|S|^2 `[9, T]` of each form in each cell of a look."""
@@ -138,7 +149,7 @@ def costs_of(grid: np.ndarray, look: Look) -> tuple[np.ndarray, float]:
     """(costs `[9, T]`, cost of the rim) of a picture under a look."""
     ground = _ground(look)
     apart = grid - ground
-    tint = np.median(apart, axis=(0, 1))  # things cover less than half, so this is the background's
+    tint = np.median(apart[_bare() > 0.9], axis=0)
     apart = apart - tint
     rgb, alpha = _sprites(*look[2:])
     inner, base = boxes(apart), boxes(ground)
@@ -157,9 +168,10 @@ def fitted(image: np.ndarray) -> np.ndarray:
 
 
 def likely_looks(grid: np.ndarray, count: int = KEPT_LOOKS) -> list[Look]:
-    """The looks whose background is nearest: distances are not squared, so that things in front weigh little."""
-    apart = _coarse_looks() - halved(grid).reshape(1, -1, 3)
-    score = np.sqrt((apart**2).sum(2)).mean(1)
+    """The looks whose background is nearest, chiefly where things seldom are; what is far off may be a thing."""
+    apart = _coarse_looks() - halved(halved(grid)).reshape(1, -1, 3)
+    weight = halved(halved(_bare()[..., None])).ravel() ** 2
+    score = np.minimum(np.sqrt((apart**2).sum(2)), FAR) @ weight
     return [LOOKS[index] for index in np.argsort(score, kind="stable")[:count]]
 
 
