@@ -61,7 +61,7 @@ class Forecast:
         """Seconds left: the weights of what is left at the pace so far, over the jobs that go side by side."""
         pace = self.spent / self.planned if self.planned else 1.0
         begun = sum(now - since for _, since in self.going.values())
-        return max(0.0, self._ahead() * pace - begun) / self.lanes
+        return max(self._ahead() * pace - begun, begun / 4) / self.lanes  # what goes on is not about to end
 
     def _ahead(self) -> float:
         return sum(SECONDS.get(rule, 0) * count for rule, count in self.left.items())

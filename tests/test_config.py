@@ -1,0 +1,192 @@
+"""The config: what it takes, what it refuses in one line, and which slice holds which value."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from madi import check, config, configfile, settle
+from madi.config import Config, RunSlice
+from madi.errors import MadiError
+
+ROOT = Path(__file__).parent.parent
+DEMO = (ROOT / "config/demo.yaml").read_text()
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return config.load(ROOT / "config/demo.yaml")
+
+
+def slip(tmp_path, old, new, text=DEMO):
+    """The error for the demo's config with its first `old` replaced."""
+    assert old in text
+    path = tmp_path / "scale.yaml"
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(MadiError) as caught:
+        config.load(path)
+    line = str(caught.value)
+    assert "\n" not in line and line.startswith(f"{path}:")
+    return line.removeprefix(f"{path}:")
+
+
+SLIPS = [  # what is written, what is written instead, key path, what was found, what is allowed, nearest known key
+    ("steps: 80", "stepps: 80", "train.runs.ft.stepps", "unknown key", "learning_rate", "did you mean `steps`?"),
+    ("seed: 0\n", "sed: 0\n", "sed", "unknown key", "size_px", "did you mean `seed`?"),
+    ("emu_edit: {reader", "emuedit: {reader", "data.benchmarks.emuedit", "'emuedit'", "geneval", "`emu_edit`"),
+    ("steps: 80", "steps: many", "train.runs.ft.steps", "'many'", "integer", ""),
+    ("steps: 80", "steps: true", "train.runs.ft.steps", "True", "whole number", ""),
+    ("steps: 80", "steps: 0", "train.runs.ft.steps", "0", "greater than or equal to 1", ""),
+    ("warmup_steps: 10", "warmup_steps: 81", "train.runs.ft", "", "warmup_steps at most steps", ""),
+    ("learning_rate: 1e-4", "learning_rate: .nan", "train.runs.ft.learning_rate", "nan", "finite", ""),
+    ("token: pool", "token: pol", "train.runs.magd.magd.token", "'pol'", "'pool' or 'zero'", ""),
+    ("text: 0.05", "text: 0.95", "train.runs.ft.drop", "", "all + text at most 1", ""),
+    ("size_px: 128", "size_px: 100", "size_px", "100", "multiple of 16", ""),
+    ("like: magd, expr", "like: mgad, expr", "train.runs.magd_ep.like", "'mgad'", "magd_level05", "`magd`"),
+    ("like: ft, expr", "like: ft_ep, expr", "train.runs.ft_ep.like", "ft_ep -> ft_ep", "", ""),
+    ("run: magd_ep}", "run: magdep}", "edit.editors.magd_ep.run", "'magdep'", "magd_zero", "`magd_ep`"),
+    ("ft: {kind: run, run: ft}", "ft: {kind: run}", "edit.editors.ft", "{'kind': 'run'}", "run: NAME", ""),
+    ("editors: [omnigen, ft,", "editors: [omnigen, ftt,", "edit.asks[0].editors[1]", "'ftt'", "truth_vae", "`ft`"),
+    ("{quantile: 0.5}  ", "{quantile: 2}  ", "tables.dino_threshold.quantile", "2", "less than or equal to 1", ""),
+    ("{quantile: 0.5}  ", "{}  ", "tables.dino_threshold", "{}", "one of value, quantile", ""),
+    ("score: {judge: oracle, batch: 64}", "score:", "score", "None", "a mapping", ""),
+    ("batch: 64}", "batch: 64, batch: 3}", "score.batch", "given twice", "each key once", ""),
+    ("name: demo", "name: [demo", "", "broken YAML", "", ""),
+]
+
+
+@pytest.mark.parametrize("old, new, key, found, allowed, near", SLIPS)
+def test_a_slip_is_one_line_with_place_finding_and_what_is_allowed(tmp_path, old, new, key, found, allowed, near):
+    line = slip(tmp_path, old, new)
+    place = re.match(r"\d+ ?(\S*):", line)[1]
+    assert place == key
+    assert found in line and allowed in line and near in line
+
+
+def test_the_line_number_is_that_of_the_key(tmp_path):
+    lines = DEMO.splitlines()
+    number = next(i for i, line in enumerate(lines, 1) if "gradient_clip" in line)
+    assert slip(tmp_path, "gradient_clip: 1.0", "gradient_clip: soft").startswith(f"{number} ")
+
+
+def test_numbers_may_come_as_text(tmp_path):
+    path = tmp_path / "scale.yaml"
+    path.write_text(DEMO.replace("learning_rate: 1e-4", "learning_rate: '2E-5'").replace("steps: 80", "steps: '80'"))
+    run = config.load(path).train.runs["ft"]
+    assert (run.learning_rate, run.steps) == (2e-5, 80)
+
+
+def test_a_run_like_another_takes_everything_but_what_it_names(demo):
+    ft, magd, level = (demo.train.runs[name] for name in ("ft", "magd", "magd_level05"))
+    assert magd == ft.model_copy(update={"magd": magd.magd})
+    assert level == magd.model_copy(update={"magd": magd.magd.model_copy(update={"noise_level": 0.5})})
+
+
+def test_a_second_file_is_laid_over_the_first_and_errors_name_it(tmp_path):
+    over = tmp_path / "grid.yaml"
+    over.write_text("train:\n  runs:\n    magd_rate03: {like: magd, magd: {rate: 0.3}}\n")
+    runs = config.load([ROOT / "config/demo.yaml", over]).train.runs
+    assert runs["magd_rate03"].magd.rate == 0.3 and "magd_zero" in runs
+    over.write_text("train:\n  runs:\n    magd_rate03: {like: magd, magd: {rate: 3}}\n")
+    with pytest.raises(MadiError, match=rf"{over}:3 train.runs.magd_rate03.magd.rate: found 3"):
+        config.load([ROOT / "config/demo.yaml", over])
+
+
+trees = st.recursive(st.integers(0, 3), lambda t: st.dictionaries(st.sampled_from("abc"), t, max_size=3), max_leaves=8)
+mappings = st.dictionaries(st.sampled_from("abc"), trees, max_size=3)
+
+
+@given(mappings, mappings)
+def test_the_later_file_wins_and_the_earlier_one_fills_in(under, over):
+    merged = configfile.merge(under, over)
+    assert set(merged) == set(under) | set(over)
+    assert configfile.merge(merged, over) == merged and configfile.merge(under, under) == under
+    assert all(merged[key] == over[key] for key in over if not isinstance(over[key], dict))
+
+
+def changed(demo, **edits):
+    """Slices of the demo that a change alters, given by dotted key."""
+    raw = yaml.safe_load(DEMO)
+    for key, value in edits.items():
+        *path, last = key.split("__")
+        place = raw
+        for part in path:
+            place = place[int(part) if part.isdigit() else part]
+        place[last] = value
+    before, after = settle.slices(demo, {}), settle.slices(config.parse(raw), {})
+    assert set(before) == set(after)
+    return {part for part in before if before[part] != after[part]}
+
+
+@pytest.mark.parametrize(
+    "key, value, parts",
+    [
+        ("train__runs__magd_ep__weight_decay", 0.1, {"runs/magd_ep", "tables"}),
+        ("data__benchmarks__geneval__samples", 13, {"data/geneval", "tables"}),
+        ("prompts__plans__share", 0.4, {"prompts", "tables"}),
+        ("tables__resamples", 10, {"tables"}),
+        ("edit__asks__3__seeds", [1], {"edits/omnigen", "edits/magd_ep", "edits/references", "tables"}),
+    ],
+)
+def test_a_value_is_in_the_slices_of_the_jobs_that_depend_on_it(demo, key, value, parts):
+    assert changed(demo, **{key: value}) == parts
+
+
+def test_each_job_is_asked_what_its_editors_are_asked_and_no_more(demo):
+    asked = {
+        (editor, ask.benchmark, pause, seed)
+        for ask in demo.edit.asks
+        for editor in ask.editors
+        for pause in ask.pauses
+        for seed in ask.seeds
+    }
+    split = [
+        (editor, ask.benchmark, pause, seed)
+        for job in settle.jobs(demo)
+        for ask in settle.job_slice(demo, job).asks
+        for editor in ask.editors
+        for pause in ask.pauses
+        for seed in ask.seeds
+    ]
+    assert len(split) == len(set(split)) and set(split) == asked
+
+
+def test_slices_come_back_as_they_were(demo, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(settle.slices(demo, {})["runs/magd"])
+    found = config.read(path, RunSlice)
+    assert found.settings == demo.train.runs["magd"] and found.base == demo.model.base
+    path.write_text(path.read_text().replace('"steps"', '"stops"'))
+    with pytest.raises(MadiError, match=rf"{path} settings.stops: unknown key"):
+        config.read(path, RunSlice)
+    with pytest.raises(MadiError, match="missing.json: no such file"):
+        config.read(tmp_path / "missing.json", RunSlice)
+
+
+@pytest.mark.parametrize("scale", ["demo", "smoke"])
+def test_scales_are_complete_in_themselves(scale):
+    raw = yaml.safe_load((ROOT / f"config/{scale}.yaml").read_text())
+    assert raw["name"] == scale and set(raw) == set(Config.model_fields)
+
+
+def test_the_schema_is_current_and_holds_for_the_scales():
+    jsonschema = pytest.importorskip("jsonschema")
+    text = (ROOT / "workflow/schemas/config.schema.json").read_text()
+    assert text == check.schema_text(), "run `madi config schema --out workflow/schemas/config.schema.json`"
+    for scale in ("demo", "smoke"):
+        raw = yaml.safe_load((ROOT / f"config/{scale}.yaml").read_text().replace("1e-4", "1.0e-4"))
+        jsonschema.validate(raw, json.loads(text))
+
+
+def test_declared_tables_and_reported_values_are_checked(tmp_path):
+    check.check_tables(ROOT / "config/tables.yaml", ROOT / "config/reported.csv")
+    broken = tmp_path / "tables.yaml"
+    broken.write_text((ROOT / "config/tables.yaml").read_text().replace("digits: 2", "digts: 2", 1))
+    with pytest.raises(MadiError, match=rf"{broken}:\d+ metrics\..*digts: unknown key.*did you mean `digits`"):
+        check.check_tables(broken, ROOT / "config/reported.csv")
+    with pytest.raises(MadiError, match="nowhere.csv: no such file"):
+        check.check_tables(ROOT / "config/tables.yaml", tmp_path / "nowhere.csv")
