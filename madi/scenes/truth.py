@@ -27,7 +27,7 @@ THINGS_WEIGHT = 0.50  # of all things together
 PARTS = {"shape": 0.35, "colour": 0.35, "size": 0.15, "letter": 0.15}
 RELATED = (0.10, 0.40)  # identity up to the first: no edit of this source; from the second on: certainly one
 WRONG_SIZE, WRONG_PLACE, WRONG_BEARER = 0.75, 0.5, 0.5  # what is left of an op's credit
-CLEAN, SPOILT = 0.03, 0.20  # residuals at which perceptual quality is 10 and 0
+CLEAN, SPOILT = 0.04, 0.20  # residuals at which perceptual quality is 10 and 0
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 
 from madi.scenes.edits import TASK_OF, apply, draw, scene_of
 from madi.scenes.parse import read
@@ -62,7 +63,7 @@ def other_scenes(each: int) -> np.ndarray:
 
 
 def test_another_scene_follows_and_keeps_next_to_nothing():
-    following, identity = other_scenes(14).T
+    following, identity = other_scenes(12).T
     assert following.mean() <= 0.2 and identity.mean() <= 0.4
     assert np.mean(following <= 1) >= 0.98 and np.mean(identity <= 2) >= 0.95
 
@@ -78,7 +79,7 @@ def check_blends(chosen):
 
 
 def test_blends_from_source_to_target_are_monotone():
-    check_blends(edits(12)[::3])
+    check_blends(edits(12)[::4])
 
 
 @pytest.mark.slow
@@ -169,6 +170,17 @@ def test_quality_falls_with_noise_and_noise_alone_scores_nothing():
     quality = [mark[2] for mark in marks]
     assert quality[0] == 10 and sorted(quality, reverse=True) == quality and quality[2] < 7 and quality[3] == 0
     assert scores(PAIR, [op], noise.clip(0, 255).astype(np.uint8)) == (0, 0, 0)
+
+
+def test_a_little_wear_costs_little():
+    """Blur and noise like a good VAE's leave following and preservation whole, and quality at nine."""
+    rng, marks = np.random.default_rng(5), []
+    for source, ops, target in edits(12):
+        soft = np.asarray(Image.fromarray(render(target)).filter(ImageFilter.GaussianBlur(0.8)), float)
+        marks.append(scores(source, ops, (soft + rng.normal(0, 3, soft.shape)).clip(0, 255).astype(np.uint8)))
+    following, identity, quality = np.transpose(marks)
+    assert np.mean(following == 10) >= 0.98 and np.mean(identity >= 9.99) >= 0.98
+    assert quality.mean() >= 9
 
 
 def test_the_first_of_several_sources_is_the_one_edited():

@@ -1,0 +1,45 @@
+"""Agreement between labels made by eye and the parser counts each difference once."""
+
+from label import agreement, load, pack, sheets
+from PIL import Image
+
+from madi.images import encode_png
+from madi.scenes.parse import read
+from madi.scenes.render import render
+from madi.scenes.world import Scene, Thing
+
+SCENE = Scene("sea", 1, "comic", "day", (Thing(0, "heart", "pink", "large", "T"), Thing(5, "moon", "white", "small")))
+TRUE = {
+    "background": "sea",
+    "style": "comic",
+    "light": "day",
+    "things": [[0, "heart", "pink", "large", "T"], [5, "moon", "white", "small", None]],
+    "unclear": [],
+}
+
+
+def wrong(label: dict) -> list[str]:
+    return [attribute for attribute, same in agreement(label, read(render(SCENE))) if not same]
+
+
+def test_a_true_label_agrees_throughout():
+    assert wrong(TRUE) == [] and len(agreement(TRUE, read(render(SCENE)))) == 3 + 2 * 5 + 7
+
+
+def test_each_difference_is_found_once():
+    assert wrong(TRUE | {"light": "fog"}) == ["light"] and wrong(TRUE | {"light": None}) == []
+    assert wrong(TRUE | {"things": TRUE["things"][:1]}) == ["empty"]
+    assert wrong(TRUE | {"things": [[0, "heart", "red", "large", "X"], TRUE["things"][1]]}) == ["colour", "letter"]
+    assert wrong(TRUE | {"things": [*TRUE["things"], [8, "star", None, None, None]]}) == ["thing"]
+    assert wrong(TRUE | {"things": TRUE["things"][:1], "unclear": [5]}) == []
+
+
+def test_outputs_are_packed_as_they_are_and_shown_on_sheets(tmp_path):
+    (tmp_path / "png").mkdir()
+    (tmp_path / "png" / "one.png").write_bytes(encode_png(render(SCENE)))
+    (tmp_path / "labels.json").write_text('{"one": {"background": "sea"}}')
+    pack(tmp_path / "png", tmp_path / "labels.json", tmp_path / "out")
+    ((stem, image, label),) = load(tmp_path / "out")
+    assert stem == "one" and (image == render(SCENE)).all() and label == {"background": "sea"}
+    sheets(tmp_path / "png", tmp_path / "sheets")
+    assert Image.open(tmp_path / "sheets" / "sheet_00.png").size[0] > 1000
