@@ -1,0 +1,132 @@
+"""The small base: a real OmniGenTransformer2DModel, trained on the loose mix by the flow-matching loss.
+
+Shapes: B samples, C latent channels, h x w latent pixels.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from madi.images import contact_sheet
+from madi.model.checkpoint import Weights, save
+from madi.model.codec import Codec
+from madi.model.packed import Packed
+from madi.model.prompt import Tokens
+from madi.model.sampler import noise_for, sample
+from madi.pretrain.dense import Dense
+from madi.pretrain.loop import autocast, train
+from madi.pretrain.mix import Blocks, batch_of
+from madi.pretrain.settings import BaseSettings, Settings
+from madi.scenes import samples
+from madi.scenes.render import render
+from madi.scenes.truth import judge
+
+
+def build(own: BaseSettings, channels: int, vocabulary: int):
+    """An untrained stock transformer. The output starts at zero: the first velocities are the mean's."""
+    from diffusers import OmniGenTransformer2DModel
+
+    torch.manual_seed(own.train.seed)
+    side = own.model["hidden_size"] // own.model["num_attention_heads"] // 2
+    scaling = {"short_factor": [1.0] * side, "long_factor": [1.0] * side}
+    stock = OmniGenTransformer2DModel(
+        in_channels=channels, vocab_size=vocabulary, pad_token_id=2, rope_scaling=scaling, **own.model
+    )
+    torch.nn.init.zeros_(stock.proj_out.weight)
+    return stock
+
+
+def loss(dense: Dense, batch, generator: torch.Generator, own: BaseSettings) -> tuple[torch.Tensor, dict]:
+    """Squared velocity error, `changed_weight` times where the target's latents differ from the source's."""
+    t = torch.sigmoid(torch.randn(len(batch.target), generator=generator))
+    noise = torch.randn(batch.target.shape, generator=generator)
+    at = t[:, None, None, None]
+    with autocast(own.train.precision):
+        velocity = dense(at * batch.target + (1 - at) * noise, t, batch)
+    changed = ((batch.target - batch.source).abs().amax(1, keepdim=True) > own.changed_above).float()
+    weight = 1 + (own.changed_weight - 1) * changed
+    error = (velocity - (batch.target - noise)) ** 2
+    value = (weight * error).flatten(1).mean(1) / weight.flatten(1).mean(1)
+    return value.mean(), {"plain": float(error.detach().mean())}
+
+
+def fit(settings: Settings, folder: Path, out: Path, state: Path) -> dict:
+    """Train with the tokenizer and VAE in `folder`; save a stock pipeline folder under `out`; held-out quality."""
+    from diffusers import AutoencoderKL
+    from transformers import PreTrainedTokenizerFast
+
+    own = settings.base
+    tokens = Tokens(PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"))
+    codec = Codec(AutoencoderKL.from_pretrained(folder / "vae"))
+    packed = Packed(build(own, codec.channels, len(tokens.tokenizer)))
+    weights, per_block = Weights(packed, tokens, codec), sum(own.counts)
+    dense, batches = Dense(packed), Stream(Blocks(own, tokens, codec, settings.size_px, 10**6), per_block)
+
+    def loss_of(step: int):
+        length, found = batches.at(step)
+        generator = torch.Generator().manual_seed(own.train.seed * 10**6 + step)
+        return loss(dense, batch_of(length, found), generator, own)
+
+    def look(step: int):
+        print(json.dumps(quality(weights, own, state / f"sheet_{step}.jpg", 16)), flush=True)
+
+    train(packed.stock, loss_of, own.train, state / "base.pt", look=look, look_every=own.look_every).swap()
+    rest = [i for i in range(len(tokens.tokenizer)) if i != tokens.pause_id]
+    with torch.no_grad():
+        packed.stock.embed_tokens.weight[tokens.pause_id] = packed.stock.embed_tokens.weight[rest].mean(0)
+    save(out, weights)
+    return quality(weights, own, state / "sheet_last.jpg", own.held_out)
+
+
+def _as_is(block):
+    """Torch would make tensors of all arrays and pass each through a file of shared memory."""
+    return block
+
+
+class Stream:
+    """Batches by step number, from blocks that a worker process draws ahead."""
+
+    def __init__(self, blocks: Blocks, per_block: int):
+        self.blocks, self.per_block, self.number = blocks, per_block, None
+
+    def at(self, step: int) -> tuple:
+        """(length, samples) of a step; steps are asked for in order."""
+        number, place = divmod(step, self.per_block)
+        if self.number is None:
+            rest = torch.utils.data.Subset(self.blocks, range(number, len(self.blocks)))
+            loader = torch.utils.data.DataLoader(
+                rest, batch_size=None, num_workers=1, prefetch_factor=2, collate_fn=_as_is
+            )
+            self.found, self.number = iter(loader), number - 1
+        while self.number < number:
+            self.held, self.number = next(self.found), self.number + 1
+        return self.held[place]
+
+
+@torch.no_grad()
+def quality(weights: Weights, own: BaseSettings, sheet: Path, count: int) -> dict:
+    """Oracle scores of validation edits at pause 0, by task and in all, and a sheet: source, edit, one right target."""
+    items = list(samples.items("edit", "validation", count, own.train.seed))
+    packed, was = weights.packed.eval(), weights.packed.training
+    edits, scores = [], {}
+    size = own.sample["size_px"]
+    for part in (items[k : k + 8] for k in range(0, count, 8)):
+        sources = weights.codec.encode(np.stack([render(item.sources[0], size) for item in part]))
+        branches = [weights.tokens.branches(item.instruction, [z]) for item, z in zip(part, sources)]
+        noise = torch.stack([noise_for(0, item.item_id, z.shape) for item, z in zip(part, sources)])
+        guidance = own.sample["steps"], own.sample["guidance"], own.sample["image_guidance"]
+        edits += list(weights.codec.decode(sample(packed, branches, noise, *guidance)))
+    packed.train(was)
+    for item, edit in zip(items, edits):
+        verdict = judge(item.sources, item.ops, edit)
+        row = (verdict.instruction_following, verdict.identity_preservation, verdict.perceptual_quality)
+        for key in (item.task, "all"):
+            scores.setdefault(key, []).append(row)
+    rows = [[render(i.sources[0], size), e, render(i.target, size)] for i, e in zip(items[:16], edits)]
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    sheet.write_bytes(contact_sheet(rows, [i.instruction for i in items[:16]]))
+    return {key: [round(float(v), 2) for v in np.mean(rows, 0)] for key, rows in scores.items()}

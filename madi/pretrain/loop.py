@@ -1,0 +1,96 @@
+"""One training loop for all: clip, AdamW, cosine, EMA, a checkpoint that resumes, and a line of log now and then."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from madi.pretrain.settings import Steps, rate
+
+
+class Average:
+    """Exponential moving average of a module's parameters, with a warm-up so that early weights are forgotten."""
+
+    def __init__(self, module: torch.nn.Module, decay: float):
+        self.module, self.decay, self.count = module, decay, 0
+        self.values = [p.detach().clone() for p in module.parameters()]
+
+    def update(self):
+        """Mix the present parameters in."""
+        self.count += 1
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        torch._foreach_lerp_(self.values, [p.detach() for p in self.module.parameters()], 1 - decay)
+
+    def swap(self):
+        """Exchange average and present parameters; twice is nothing."""
+        for parameter, value in zip(self.module.parameters(), self.values):
+            kept = parameter.detach().clone()
+            parameter.data.copy_(value)
+            value.copy_(kept)
+
+
+def autocast(precision: str):
+    """bfloat16 matrix products where asked for; parameters, sums and optimiser stay float32."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
+
+
+def optimiser(module: torch.nn.Module, steps: Steps) -> torch.optim.Optimizer:
+    """AdamW; norms, biases and embeddings are not decayed."""
+    matrices = [p for n, p in module.named_parameters() if p.ndim > 1 and "embed" not in n]
+    rest = [p for n, p in module.named_parameters() if not (p.ndim > 1 and "embed" not in n)]
+    groups = [{"params": matrices, "weight_decay": steps.weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=steps.learning_rate, betas=(0.9, 0.98), foreach=True)
+
+
+def train(
+    module: torch.nn.Module,
+    loss_of: Callable[[int], tuple[torch.Tensor, dict]],
+    steps: Steps,
+    state: Path,
+    every: int = 50,
+    look: Callable[[int], None] | None = None,
+    look_every: int = 0,
+) -> Average:
+    """Train to the end, from `state` if it is there. `loss_of(step)` draws its data from the step number alone, so that
+    a resumed training goes on as an uninterrupted one would. Returns the average; the module holds the last weights."""
+    average, optimise, first = Average(module, steps.ema), optimiser(module, steps), 0
+    if state.exists():
+        held = torch.load(state, weights_only=True)
+        module.load_state_dict(held["module"])
+        optimise.load_state_dict(held["optimiser"])
+        average.values, average.count, first = held["average"], held["count"], held["step"]
+    began, sums = time.monotonic(), {}
+    for step in range(first, steps.steps):
+        for group in optimise.param_groups:
+            group["lr"] = rate(step, steps)
+        loss, notes = loss_of(step)
+        loss.backward()
+        notes["norm"] = float(torch.nn.utils.clip_grad_norm_(module.parameters(), steps.gradient_clip))
+        optimise.step()
+        optimise.zero_grad(set_to_none=True)
+        average.update()
+        sums = {k: sums.get(k, 0.0) + v for k, v in (notes | {"loss": float(loss.detach())}).items()}
+        if (step + 1) % every == 0:
+            means = " ".join(f"{k} {v / every:.4f}" for k, v in sums.items())
+            print(f"{step + 1}/{steps.steps} {means} {(time.monotonic() - began):.0f} s", flush=True)
+            sums = {}
+        if (step + 1) % steps.save_every == 0 or step + 1 == steps.steps:
+            save(state, module, optimise, average, step + 1)
+        if look and look_every and (step + 1) % look_every == 0:
+            average.swap()
+            look(step + 1)
+            average.swap()
+    return average
+
+
+def save(state: Path, module, optimise, average: Average, step: int) -> None:
+    """Write a checkpoint whole or not at all."""
+    state.parent.mkdir(parents=True, exist_ok=True)
+    held = {"module": module.state_dict(), "optimiser": optimise.state_dict()}
+    held |= {"average": average.values, "count": average.count, "step": step}
+    torch.save(held, state.with_suffix(".part"))
+    os.replace(state.with_suffix(".part"), state)

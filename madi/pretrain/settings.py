@@ -1,0 +1,139 @@
+"""What `config/pretrain.yaml` may say, and the small tools every trainer shares: batches of scenes, EMA, learning rate.
+
+Imports no torch at the top: verbs read the settings before they import anything heavy.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from madi.errors import MadiError
+
+
+class Strict(BaseModel):
+    """Frozen, and a key that is not known is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Steps(Strict):
+    """What every training says. `precision` is of the matrix products alone: weights and optimiser are float32."""
+
+    seed: int
+    steps: int
+    batch: int
+    learning_rate: float
+    warmup_steps: int
+    weight_decay: float
+    gradient_clip: float
+    ema: float
+    precision: str = "bf16"
+    save_every: int = 500
+
+
+class TokenizerSettings(Strict):
+    """`scenes`: items of each kind whose words the tokenizer is trained on."""
+
+    seed: int
+    vocabulary: int
+    scenes: int
+
+
+class VaeSettings(Strict):
+    """Channels of the four stages, and the loss: L1 + L2 + `edges` * L1 of neighbours' differences + `kl` * KL a latent.
+
+    `train` is of the whole, its first `crops` of all steps on corners of `crop_px` px; `decoder` is of the decoder
+    alone afterwards: the base can begin as soon as latents are fixed. The decoder then sees latents blurred by noise of
+    `blur` (1: the latents' own spread), as a sampler's are.
+    """
+
+    model: dict
+    train: Steps
+    decoder: Steps
+    edges: float
+    kl: float
+    blur: float
+    crop_px: int
+    crops: float
+
+
+class BaseSettings(Strict):
+    """The transformer, and the mix it is trained on (kind: weight). `block` items are drawn and encoded at a time and
+    used `reuse` times, in counts[k] batches of batches[k] samples of at most lengths[k] tokens. `loose`, `plans`,
+    `drop_all`, `drop_text`: shares. Latents that differ by `changed_above` from the source's weigh `changed_weight`."""
+
+    model: dict
+    train: Steps
+    mix: dict[str, float]
+    block: int
+    reuse: int
+    lengths: tuple[int, int]
+    batches: tuple[int, int]
+    counts: tuple[int, int]
+    loose: float
+    plans: float
+    drop_all: float
+    drop_text: float
+    changed_weight: float
+    changed_above: float
+    look_every: int
+    held_out: int
+    sample: dict
+
+
+class ClipSettings(Strict):
+    """open_clip's `model_cfg`, the picture's side, tokens a caption, and the weight of the reader's loss."""
+
+    model: dict
+    size_px: int
+    context: int
+    reader: float
+    train: Steps
+
+
+class VitSettings(Strict):
+    """timm's architecture and arguments; options: the contrast's temperature, the painter's weight."""
+
+    architecture: str
+    model: dict
+    size_px: int
+    options: dict[str, float]
+    train: Steps
+
+
+class Settings(Strict):
+    """The whole file."""
+
+    size_px: int
+    threads: int
+    tokenizer: TokenizerSettings
+    vae: VaeSettings
+    base: BaseSettings
+    clip: ClipSettings
+    vit: VitSettings
+
+
+def read(path: str | Path) -> Settings:
+    """The settings in a YAML file; MadiError with one line for a broken or wrong one."""
+    try:
+        return Settings.model_validate(yaml.safe_load(Path(path).read_text()))
+    except OSError as error:
+        raise MadiError(error.strerror or "cannot be read", path, "a YAML file") from None
+    except yaml.YAMLError as error:
+        raise MadiError(" ".join(str(error).split()), path, "YAML") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise MadiError(f"{key}: {first['msg']}", path, "the keys of madi/pretrain/settings.py") from None
+
+
+def rate(step: int, steps: Steps) -> float:
+    """Learning rate: linear warm-up, then a cosine to a hundredth."""
+    if step < steps.warmup_steps:
+        return steps.learning_rate * (step + 1) / steps.warmup_steps
+    done = (step - steps.warmup_steps) / max(1, steps.steps - steps.warmup_steps)
+    return steps.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))

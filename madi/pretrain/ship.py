@@ -1,0 +1,75 @@
+"""From a trainer to a shipped folder: what each part needs, its provenance beside it, and a manifest for Snakemake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from madi.pretrain.settings import Settings
+from madi.provenance import file_sha, write_provenance
+from madi.shards import write_json
+
+PROVENANCE = "provenance.json"
+
+
+def make(what: str, settings: Settings, config: Path, folder: Path, state: Path, manifest: Path) -> None:
+    """Train part `what` into `folder`; write `folder`/provenance.json and the manifest."""
+    import torch
+
+    torch.set_num_threads(settings.threads)
+    quality = TRAIN[what](settings, folder, state)
+    provenance(what, settings, config, folder, quality)
+    write_json(manifest, {"files": hashes(folder), "quality": quality})
+
+
+def provenance(what: str, settings: Settings, config: Path, folder: Path, quality: dict) -> None:
+    """What made a folder: command, seed, settings, the files' hashes and held-out quality."""
+    own = getattr(settings, what).model_dump(mode="json")
+    facts = {
+        "command": f"madi pretrain {what} --config {config.as_posix()}",
+        "seed": own.get("seed", own.get("train", {}).get("seed")),
+        "settings": own,
+        "files": hashes(folder),
+        "quality": quality,
+    }
+    write_provenance(folder / PROVENANCE, **facts)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """File name -> sha256, all files below a folder but provenance."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != PROVENANCE)
+    return {path.relative_to(folder).as_posix(): file_sha(path) for path in files}
+
+
+def _tokenizer(settings: Settings, folder: Path, state: Path) -> dict:
+    from madi.pretrain import tokenizer
+
+    return tokenizer.fit(settings, folder)
+
+
+def _vae(settings: Settings, folder: Path, state: Path) -> dict:
+    from madi.pretrain import vae
+
+    if not (folder / "config.json").exists():
+        vae.fit(settings, folder, state)
+    return vae.fit_decoder(settings, folder, state)
+
+
+def _base(settings: Settings, folder: Path, state: Path) -> dict:
+    from madi.pretrain import base
+
+    return base.fit(settings, state, folder, state)
+
+
+def _clip(settings: Settings, folder: Path, state: Path) -> dict:
+    from madi.pretrain import clip
+
+    return clip.fit(settings, folder, state)
+
+
+def _vit(settings: Settings, folder: Path, state: Path) -> dict:
+    from madi.pretrain import vit
+
+    return vit.fit(settings, folder, state)
+
+
+TRAIN = {"tokenizer": _tokenizer, "vae": _vae, "base": _base, "clip": _clip, "vit": _vit}
