@@ -44,7 +44,7 @@ class TokenizerSettings(Strict):
 
 
 class VaeSettings(Strict):
-    """Channels of the four stages, and the loss: L1 + L2 + `edges` * L1 of neighbours' differences + `kl` * KL a latent.
+    """Channels of the four stages; the loss, L1 + L2 + `edges` * L1 of neighbours' differences + `kl` * KL a latent.
 
     `train` is of the whole, its first `crops` of all steps on corners of `crop_px` px; `decoder` is of the decoder
     alone afterwards: the base can begin as soon as latents are fixed. The decoder then sees latents blurred by noise of

@@ -1,0 +1,90 @@
+"""The trainers' own parts: the dense forward is the packed one, a resumed training is an uninterrupted one."""
+
+from random import Random
+
+import numpy as np
+import pytest
+import torch
+
+from madi.model.packed import Packed
+from madi.pretrain import vae
+from madi.pretrain.dense import Dense
+from madi.pretrain.loop import train
+from madi.pretrain.mix import batch_of
+from madi.pretrain.settings import Steps, VaeSettings, rate, read
+from madi.scenes.edits import scene_of
+from madi.scenes.samples import split_of, until
+
+STEPS = Steps(
+    seed=0, steps=8, batch=4, learning_rate=0.01, warmup_steps=2, weight_decay=0.0, gradient_clip=1.0, ema=0.9,
+    precision="fp32", save_every=4,
+)  # fmt: skip
+
+
+def small():
+    from diffusers import OmniGenTransformer2DModel
+
+    torch.manual_seed(0)
+    scaling = {"short_factor": [1.0] * 8, "long_factor": [1.0] * 8}
+    return OmniGenTransformer2DModel(
+        in_channels=4, hidden_size=32, num_attention_heads=2, num_key_value_heads=2, intermediate_size=48,
+        num_layers=2, pad_token_id=2, vocab_size=64, max_position_embeddings=256,
+        original_max_position_embeddings=256, rope_scaling=scaling, pos_embed_max_size=8,
+    )  # fmt: skip
+
+
+def test_dense_forward_is_the_packed_forward():
+    packed, rng = Packed(small()).eval(), np.random.default_rng(0)
+    image = rng.standard_normal((4, 4, 4)).astype(np.float32)
+    edit = ([5, 6, 0, 0, 0, 0, 7, 8], [(2, 6)], [image], image, image)
+    words = ([9, 10, 11], [], [], image, image)
+    batch = batch_of(20, [words, edit])
+    x, t = torch.randn(2, 4, 4, 4), torch.tensor([0.2, 0.7])
+    with torch.no_grad():
+        there, here = packed(x, t, batch.prompts), Dense(packed, compiled=False)(x, t, batch)
+    assert torch.allclose(there, here, atol=1e-5)
+
+
+def fit(path, until_step=None):
+    torch.manual_seed(0)
+    module = torch.nn.Linear(3, 3)
+
+    def loss_of(step):
+        if step == until_step:
+            raise KeyboardInterrupt
+        x = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
+        return (module(x) - x.flip(1)).pow(2).mean(), {}
+
+    return module, train(module, loss_of, STEPS, path)
+
+
+def test_resumed_training_equals_an_uninterrupted_one(tmp_path):
+    whole, average = fit(tmp_path / "a.pt")
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "b.pt", until_step=6)
+    again, resumed = fit(tmp_path / "b.pt")
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(average.values, resumed.values))
+
+
+def test_rate_warms_up_and_falls():
+    rates = [rate(step, STEPS) for step in range(8)]
+    assert rates[0] < rates[1] == STEPS.learning_rate and rates[2:] == sorted(rates[2:], reverse=True)
+
+
+def test_untrained_vae_passes_every_colour():
+    own: VaeSettings = read("config/pretrain.yaml").vae
+    torch.manual_seed(0)
+    made = vae.build(own)
+    for colour in range(3):
+        flat = torch.full((1, 3, 32, 32), -0.4)
+        flat[:, colour] = 0.6
+        with torch.no_grad():
+            shown = made.decode(made.encode(flat).latent_dist.mean).sample[0, :, 8:24, 8:24].mean((1, 2))
+        assert int(shown.argmax()) == colour
+
+
+def test_pictures_are_of_the_split_and_repeat():
+    assert np.array_equal(vae.pictures(3, "base", "s", 32), vae.pictures(3, "base", "s", 32))
+    rng = Random(1)
+    assert all(split_of(until(lambda: (scene_of(rng, vae.COUNTS), None), "base")[0]) == "base" for _ in range(20))
