@@ -31,10 +31,10 @@ smoke: venv  ## the same workflow, as small as it goes
 	@$(BIN)/python -m madi.watch $(SNAKEMAKE) --configfile config/smoke.yaml
 
 test: venv  ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test-slow: venv  ## the slow tests
-	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
 
 lint: venv  ## style of Python and rules
 	$(BIN)/ruff check
