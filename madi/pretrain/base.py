@@ -17,6 +17,7 @@ from madi.model.codec import Codec
 from madi.model.packed import Packed
 from madi.model.prompt import Tokens
 from madi.model.sampler import noise_for, sample
+from madi.pretrain import copying
 from madi.pretrain.dense import Dense
 from madi.pretrain.loop import autocast, train
 from madi.pretrain.mix import Blocks, batch_of
@@ -27,16 +28,16 @@ from madi.scenes.truth import judge
 
 
 def build(own: BaseSettings, channels: int, vocabulary: int):
-    """An untrained stock transformer. The output starts at zero: the first velocities are the mean's."""
+    """An untrained stock transformer that looks from a noise token to its place in the source."""
     from diffusers import OmniGenTransformer2DModel
 
     torch.manual_seed(own.train.seed)
-    side = own.model["hidden_size"] // own.model["num_attention_heads"] // 2
-    scaling = {"short_factor": [1.0] * side, "long_factor": [1.0] * side}
+    pairs = own.model["hidden_size"] // own.model["num_attention_heads"] // 2
+    scaling = copying.factors(pairs)
     stock = OmniGenTransformer2DModel(
         in_channels=channels, vocab_size=vocabulary, pad_token_id=2, rope_scaling=scaling, **own.model
     )
-    torch.nn.init.zeros_(stock.proj_out.weight)
+    copying.start(stock, own.sample["size_px"] // 16)
     return stock
 
 
