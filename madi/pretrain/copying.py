@@ -65,4 +65,6 @@ def places(vectors: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     count = min(count, 2 * (math.isqrt(len(vectors)) - 1))
     wanted = torch.cat([left[:, :count] * math.sqrt(len(vectors)), torch.zeros(1, count)])
     seen = torch.cat([vectors - mean, mean])
-    return (torch.linalg.pinv(seen, rtol=1e-4) @ wanted).T, torch.linalg.svd(seen.T, full_matrices=False)[0][:, : count + 1]
+    return (torch.linalg.pinv(seen, rtol=1e-4) @ wanted).T, torch.linalg.svd(seen.T, full_matrices=False)[0][
+        :, : count + 1
+    ]

@@ -9,6 +9,7 @@ from madi.provenance import file_sha, write_provenance
 from madi.shards import write_json
 
 PROVENANCE = "provenance.json"
+PARTS = {"base": ("tokenizer", "vae")}  # trained before, and shipped in the same folder
 
 
 def make(what: str, settings: Settings, config: Path, folder: Path, state: Path, manifest: Path) -> None:
@@ -24,10 +25,12 @@ def make(what: str, settings: Settings, config: Path, folder: Path, state: Path,
 def provenance(what: str, settings: Settings, config: Path, folder: Path, quality: dict) -> None:
     """What made a folder: command, seed, settings, the files' hashes and held-out quality."""
     own = getattr(settings, what).model_dump(mode="json")
+    parts = {name: getattr(settings, name).model_dump(mode="json") for name in PARTS.get(what, ())}
     facts = {
         "command": f"madi pretrain {what} --config {config.as_posix()}",
         "seed": own.get("seed", own.get("train", {}).get("seed")),
         "settings": own,
+        "parts": parts,
         "files": hashes(folder),
         "quality": quality,
     }
@@ -55,9 +58,12 @@ def _vae(settings: Settings, folder: Path, state: Path) -> dict:
 
 
 def _base(settings: Settings, folder: Path, state: Path) -> dict:
-    from madi.pretrain import base
+    from diffusers import AutoencoderKL
 
-    return base.fit(settings, state, folder, state)
+    from madi.pretrain import base, vae
+
+    edits = base.fit(settings, state, folder, state)
+    return {"edits": edits, "vae": vae.quality(AutoencoderKL.from_pretrained(folder / "vae"), settings)}
 
 
 def _clip(settings: Settings, folder: Path, state: Path) -> dict:

@@ -17,7 +17,7 @@ from madi.scenes.render import render
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "assets" / "tiny"
 FOLDERS = ("omnigen", "clip", "dino")
-MOST = {"omnigen/transformer": 1_900_000, "omnigen/vae": 250_000, "clip": 800_000, "dino": 800_000}
+MOST = {"omnigen/transformer": 1_920_000, "omnigen/vae": 250_000, "clip": 800_000, "dino": 800_000}
 
 
 @pytest.fixture(scope="module")
