@@ -17,6 +17,7 @@ include: "workflow/rules/train.smk"  # runs
 include: "workflow/rules/edit.smk"  # edits
 include: "workflow/rules/score.smk"  # scores
 include: "workflow/rules/tables.smk"  # tables, figures, the report
+include: "workflow/rules/pretrain.smk"  # the shipped weights, apart from the rest
 
 
 rule all:

@@ -45,7 +45,7 @@ class Workspace:
         return [str(SNAKEMAKE), "--configfile", f"config/{scale}.yaml", *arguments]
 
     def call(self, command: list[str]) -> subprocess.CompletedProcess:
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=900)
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=3000)
 
     def snakemake(self, *arguments: str, scale: str = "smoke") -> subprocess.CompletedProcess:
         return self.call(self.command(*arguments, scale=scale))
