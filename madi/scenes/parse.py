@@ -18,6 +18,7 @@ from itertools import product
 
 import numpy as np
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from madi.scenes.render import UNIT, WINDOW, background, render, sprite, window
 from madi.scenes.world import (
@@ -37,9 +38,10 @@ from madi.scenes.world import (
 HALF = UNIT // 2
 SIDE = WINDOW // 2
 KEPT_LOOKS = 6
+SOFT = 2.0  # px of blur of the soft sprites: a VAE rounds a small cross until it is nearer to a sharp diamond
 FAR = 0.4  # a colour this far from a background's is as bad as any further
 PRICE = 0.2  # cost of saying that a cell holds a thing: the faintest one lowers the cost by 0.52
-UNCLEAR = 0.16  # residual of a cell above which it is said not to be read
+UNCLEAR = 0.13  # residual of a cell's best match, sharp or soft, above which it is said not to be read
 UNREADABLE = 0.13  # residual of the whole picture above which it is said to be no scene
 
 Look = tuple[str, int, str, str]  # background, variant, style, light
@@ -116,19 +118,20 @@ def _ground(look: Look) -> np.ndarray:
 
 @lru_cache(maxsize=len(STYLES) * len(LIGHTS))
 def _sprites(style: str, light: str) -> tuple[np.ndarray, np.ndarray]:
-    """Sprites of all forms at half size: (rgb `[T, 3 P]`, alpha `[T, P]`), both zero for nothing."""
-    rgb, alpha = np.zeros((len(FORMS), SIDE, SIDE, 3), np.float32), np.zeros((len(FORMS), SIDE, SIDE, 1), np.float32)
+    """Sprites of all forms at half size, sharp and then soft: (rgb `[2 T, 3 P]`, alpha `[2 T, P]`), 0 for nothing."""
+    drawn = np.zeros((len(FORMS), SIDE, SIDE, 4), np.float32)
     for index, form in enumerate(FORMS[1:], 1):
-        drawn = sprite.__wrapped__(form.shape, form.colour, form.size, form.letter, style, light)
-        rgb[index], alpha[index] = (halved(part) for part in drawn)
-    return rgb.reshape(len(FORMS), -1), alpha.reshape(len(FORMS), -1)
+        rgb, alpha = sprite.__wrapped__(form.shape, form.colour, form.size, form.letter, style, light)
+        drawn[index] = halved(np.concatenate([rgb, alpha], 2))
+    both = np.concatenate([drawn, gaussian_filter(drawn, (0, SOFT / 2, SOFT / 2, 0), mode="constant")])
+    return both[..., :3].reshape(len(both), -1), both[..., 3].reshape(len(both), -1)
 
 
 @lru_cache(maxsize=1)
 def _bare() -> np.ndarray:
     """Share of the forms that leave each pixel of the grid bare, `[64, 64]`: 1 on the rim, high in windows' corners."""
     bare = np.ones((HALF, HALF), np.float32)
-    covered = _sprites("comic", "day")[1].mean(0).reshape(SIDE, SIDE)
+    covered = _sprites("comic", "day")[1][: len(FORMS)].mean(0).reshape(SIDE, SIDE)
     for cell in range(len(CELLS)):
         top, left, bottom, right = window(cell, HALF)
         bare[top:bottom, left:right] -= covered
@@ -137,10 +140,10 @@ def _bare() -> np.ndarray:
 
 @lru_cache(maxsize=len(LOOKS))
 def _powers(look: Look) -> np.ndarray:
-    """|S|^2 `[9, T]` of each form in each cell of a look."""
+    """|S|^2 `[9, 2 T]` of each form, sharp and soft, in each cell of a look."""
     rgb, alpha = _sprites(*look[2:])
     ground = boxes(_ground(look))
-    shade = (rgb.reshape(len(FORMS), -1, 3) * alpha[..., None]).reshape(len(FORMS), -1)
+    shade = (rgb.reshape(len(rgb), -1, 3) * alpha[..., None]).reshape(len(rgb), -1)
     crossed = ground.reshape(len(CELLS), -1) @ shade.T
     return (rgb**2).sum(1) - 2 * crossed + (ground**2).sum(2) @ (alpha**2).T
 
@@ -156,6 +159,7 @@ def costs_of(grid: np.ndarray, look: Look) -> tuple[np.ndarray, float]:
     power = (inner**2).sum((1, 2))
     match = inner.reshape(len(CELLS), -1) @ rgb.T - (inner * base).sum(2) @ alpha.T
     costs = power[:, None] - 2 * match + _powers(look)
+    costs = costs.reshape(len(CELLS), 2, len(FORMS)).min(axis=1)
     costs[:, 1:] += PRICE
     return costs.clip(0), float((apart**2).sum() - power.sum() + (tint**2).sum() * HALF**2)
 
@@ -202,7 +206,8 @@ def settle(evidence: Evidence) -> Reading:
     best = int(evidence.totals().argmin())
     forms = evidence.costs[best].argmin(axis=1)
     whole, cells = residuals(evidence.picture, scene_of(evidence.looks[best], forms))
-    unclear = tuple(int(cell) for cell in np.flatnonzero(cells > UNCLEAR))
+    blurred = np.sqrt(evidence.costs[best].min(axis=1) / (3 * SIDE * SIDE))  # a soft thing is a thing
+    unclear = tuple(int(cell) for cell in np.flatnonzero(blurred > UNCLEAR))
     readable = whole <= UNREADABLE
     forms[list(unclear)] = 0
     scene = scene_of(evidence.looks[best], forms) if readable else None
