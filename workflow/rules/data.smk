@@ -65,7 +65,7 @@ rule data_latents:
         mem_mb=4000,
         runtime=240,
     params:
-        base=CONFIG.model.base,
+        base=lambda wildcards: CONFIG.model.base,
     message:
         "encode the images of {wildcards.set}"
     shell:

@@ -16,12 +16,12 @@ rule pretrain_part:
         config="config/pretrain.yaml",
     output:
         manifest="results/pretrain/{what}.json",
-    wildcard_constraints:
-        what="tokenizer|vae|clip|vit",
     log:
         "results/pretrain/logs/{what}.log",
     benchmark:
         "results/pretrain/timings/{what}.tsv"
+    wildcard_constraints:
+        what="tokenizer|vae|clip|vit",
     conda:
         "../../environment.yml"
     threads: 1
