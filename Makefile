@@ -56,7 +56,7 @@ clean:  ## remove results of the demo and smoke scales, and what Snakemake remem
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "madi needs Python 3.11 or newer: make PYTHON=python3.12")'
 	@echo "making .venv: a minute or two, once"
-	@$(PYTHON) -m pip install --quiet --upgrade --target .boot "uv>=0.8,<1"
+	@$(PYTHON) -m pip install --quiet --root-user-action=ignore --upgrade --target .boot "uv>=0.8,<1"
 
 $(STAMP):
 	@test -x $(UV) || $(MAKE) --no-print-directory $(UV)
