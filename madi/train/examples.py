@@ -58,9 +58,10 @@ def _open(path: Path):
         raise MadiError(f"not a whole safetensors file ({fault})", path, do="encode the latents again") from None
 
 
-def read(samples: Path, plans: Path, latents: Latents) -> list[Example]:
-    """All training samples in the order of the file, with their plans where there are any."""
-    told = {row["sample_id"]: tuple(row["plan"]) for row in shards.stream(plans, PLAN) if row["status"] == "ok"}
+def read(samples: Path, plans: Path | None, latents: Latents) -> list[Example]:
+    """All training samples in the order of the file, with their plans where there are any (`plans` None: nowhere)."""
+    planned = shards.stream(plans, PLAN) if plans is not None else ()
+    told = {row["sample_id"]: tuple(row["plan"]) for row in planned if row["status"] == "ok"}
     rows = shards.read(samples, SAMPLE, ["sample_id", "instruction"])
     if not rows:
         raise MadiError("no samples", samples, "at least one to train on")

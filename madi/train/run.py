@@ -9,16 +9,19 @@ import torch
 
 from madi import provenance, shards
 from madi.config import RunSlice
+from madi.errors import MadiError
 from madi.model import checkpoint
 from madi.train import examples, loop, state
 from madi.train.batches import Batches
 
 
-def run(job: RunSlice, samples: Path, plans: Path, latents: Path, out: Path, states: Path, table: Path) -> None:
+def run(job: RunSlice, samples: Path, plans: Path | None, latents: Path, out: Path, states: Path, table: Path) -> None:
     """Train `job`. latents: the index; out: the manifest, with the weights in the folder `weights` beside it.
 
     states: where interrupted trainings wait; this one's is named by its settings and inputs, and goes when it is done.
     """
+    if job.settings.expressive and plans is None:
+        raise MadiError(f"{job.run} is expressive, and there are no plans", "command line", "--plans FILE")
     exactly(job.threads)
     folder = states / fingerprint(job, samples, plans, latents)
     with state.only_writer(folder):
@@ -41,9 +44,9 @@ def exactly(threads: int) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and nothing reads such memory
 
 
-def fingerprint(job: RunSlice, samples: Path, plans: Path, latents: Path) -> str:
+def fingerprint(job: RunSlice, samples: Path, plans: Path | None, latents: Path) -> str:
     """What a kept state belongs to: the run's settings and its inputs, not where they lie."""
-    inputs = [provenance.file_sha(path) for path in (samples, plans, latents)]
+    inputs = [provenance.file_sha(path) for path in (samples, plans, latents) if path is not None]
     facts = job.model_dump(mode="json", exclude={"base", "name"})
     return state.key(facts, inputs, provenance.folder_sha(job.base))
 

@@ -16,11 +16,11 @@ def train() -> None:
 def run_(
     config: Path = typer.Option(..., help="Slice of this run (JSON)."),
     samples: Path = typer.Option(..., help="Training samples (Parquet)."),
-    plans: Path = typer.Option(..., help="Plans (Parquet), used by expressive runs."),
     latents: Path = typer.Option(..., help="Latent index (Parquet), its tensors beside it."),
     out: Path = typer.Option(..., help="Manifest of the weights (JSON); they go to the folder `weights` beside it."),
     state: Path = typer.Option(..., help="Folder where interrupted trainings wait."),
     table: Path = typer.Option(..., help="Loss of every step (CSV)."),
+    plans: Path | None = typer.Option(None, help="Plans (Parquet), for an expressive run."),
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
 ) -> None:
     """Train one run; go on from where an interrupted run of it stopped."""

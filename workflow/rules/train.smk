@@ -12,7 +12,10 @@ rule train_run:
     input:
         config=f"{RESULTS}/runs/{{run}}/config.json",
         samples=f"{RESULTS}/data/train/samples.parquet",
-        plans=f"{RESULTS}/prompts/plans.parquet",
+        # other runs do not read the plans, and do not depend on them
+        plans=lambda wildcards: (
+            f"{RESULTS}/prompts/plans.parquet" if CONFIG.train.runs[wildcards.run].expressive else []
+        ),
         latents=f"{RESULTS}/data/train/latents.parquet",
         tensors=f"{RESULTS}/data/train/latents.safetensors",
         base=settle.files_in(CONFIG.model.base),
@@ -30,9 +33,10 @@ rule train_run:
         mem_mb=4000,
         runtime=1440,
     params:
+        plans=lambda wildcards, input: each("plans", [input.plans] if input.plans else []),
         state=f"{RESULTS}/state",
     message:
         "train {wildcards.run}"
     shell:
-        "madi train run --config {input.config} --samples {input.samples} --plans {input.plans}"
+        "madi train run --config {input.config} --samples {input.samples} {params.plans}"
         " --latents {input.latents} --out {output.weights} --state {params.state} --table {output.table} --log {log}"
