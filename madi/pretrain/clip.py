@@ -1,4 +1,4 @@
-"""The small CLIP: `open_clip`'s own model, trained on scenes and their captions, the two pictures of an edit in one batch.
+"""The small CLIP: `open_clip`'s own model, trained on scenes and captions, both pictures of an edit in one batch.
 
 Shapes: B edits, N = 2B pictures (sources, then targets) with N captions and N near captions (one op away).
 Beside the contrastive loss a linear reader, thrown away afterwards, must tell the scene from either tower's embedding:

@@ -1,7 +1,8 @@
 """How the base starts: its first attention head looks, from each noise token, at the source token of the same place.
 
 An editor copies most of its source. Left to chance, attention finds that only after thousands of steps; it is set here,
-and all of it is trained on: the first velocity is (source - noisy image). Source and noise tokens carry the same place vectors, so that matching them is linear.
+and all of it is trained on: the first velocity is (source - noisy image). Source and noise tokens carry the same place
+vectors, so that matching them is linear.
 
 Shapes: W width, D channels a head, P numbers a patch (P <= D), N places of the grid.
 """
