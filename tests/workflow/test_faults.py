@@ -29,12 +29,12 @@ def test_a_truncated_input_is_named_and_nothing_else_is_lost(finished):
 def test_what_a_killed_workflow_left_is_named_and_made_again(finished):
     made = finished.folder / QUESTIONS
     whole = made.read_bytes()
-    killed = finished.start("--cores", "2", "--forcerun", "prompts_questions", "--", QUESTIONS)
-    while "Job " not in killed.stdout.readline():
-        assert killed.poll() is None
+    again = ("--cores", "2", "--forcerun", "prompts_questions", "--", QUESTIONS)
+    killed = finished.start(*again)
+    assert any(line.endswith(": ask the questions of validation\n") for line in killed.stdout)
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
-    assert errors(finished.watched("--cores", "2", QUESTIONS)) == [watch.LOCKED]
+    assert errors(finished.watched(*again)) == [watch.LOCKED]
     assert finished.snakemake("--unlock").returncode == 0
     assert finished.watched("--cores", "2", QUESTIONS).returncode == 0
     assert made.read_bytes() == whole
@@ -49,5 +49,6 @@ def test_a_slip_in_the_config_stops_the_plan_with_its_key(finished):
 
 def test_a_missing_file_is_named(finished):
     (finished.folder / "config/reported.csv").unlink()
+    (finished.folder / "results/smoke/cells.parquet").unlink()  # with nothing to make, nothing is read
     done = finished.snakemake("--cores", "2", "--dry-run")
     assert done.returncode != 0 and "config/reported.csv" in done.stdout + done.stderr
