@@ -5,8 +5,8 @@
     python tests/scenes/label.py compare OUT_FOLDER               each label beside the parser's reading, and agreement
 
 LABELS.json maps a PNG's stem to what a person saw: {"background", "style", "light"}, a word each or null where it
-cannot be told; "things": [[cell, shape, colour, size, letter], ...], a null for a word that cannot be told; and
-"unclear": cells with something unrecognisable, where the parser may answer anything.
+cannot be told; "things": [[cell, shape, colour, size, letter], ...], a null for a word that cannot be told, null for no letter and
+"?" for one that cannot be told; and "unclear": cells with something unrecognisable, where the parser may answer anything.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def agreement(label: dict, reading: Reading) -> list[tuple[str, bool]]:
     told = [(word, getattr(reading.scene, word) == label[word]) for word in looks]
     for cell, *words in label["things"]:
         thing = reading.scene.at(cell)
-        known = [(part, word) for part, word in zip(PARTS, words) if word is not None or part == "letter"]
+        known = [(part, word) for part, word in zip(PARTS, words) if word != "?" and (word or part == "letter")]
         told.append(("thing", thing is not None))
         if thing is not None:
             told += [(part, getattr(thing, part) == word) for part, word in known]
