@@ -5,8 +5,9 @@
     python tests/scenes/label.py compare OUT_FOLDER               each label beside the parser's reading, and agreement
 
 LABELS.json maps a PNG's stem to what a person saw: {"background", "style", "light"}, a word each or null where it
-cannot be told; "things": [[cell, shape, colour, size, letter], ...], a null for a word that cannot be told, null for no letter and
-"?" for one that cannot be told; and "unclear": cells with something unrecognisable, where the parser may answer anything.
+cannot be told; "things": [[cell, shape, colour, size, letter], ...], a null for a word that cannot be told, null for no
+letter and "?" for one that cannot be told; and "unclear": cells with something unrecognisable, where the parser may
+answer anything.
 """
 
 from __future__ import annotations
