@@ -1,7 +1,7 @@
 """What the base is trained on: a stream of blocks of scene items, drawn by block number alone, encoded and worded.
 
 A block is drawn and encoded once and used `reuse` times, with other drops and other noise. Its samples go into batches
-of two lengths, so that the dense training forward has two shapes to compile.
+of a few lengths, so that the dense training forward has few shapes to compile.
 """
 
 from __future__ import annotations
@@ -56,12 +56,11 @@ class Blocks(torch.utils.data.Dataset):
         uses = [self.worded(one, rng) for _ in range(self.own.reuse) for one in drawn]
         rng.shuffle(uses)
         tail = 1 + drawn[0].target[0].size // 4
-        short, long = self.own.lengths
-        groups = {short: [], long: []}
+        groups = {length: [] for length in self.own.lengths}
         for one in uses:
-            needed = len(one[0]) + tail
-            if needed <= long:
-                groups[short if needed <= short else long].append(one)
+            fitting = [length for length in self.own.lengths if len(one[0]) + tail <= length]
+            if fitting:
+                groups[fitting[0]].append(one)
         batches = []
         for length, batch, count in zip(self.own.lengths, self.own.batches, self.own.counts):
             found = groups[length]

@@ -63,7 +63,7 @@ class VaeSettings(Strict):
 
 class BaseSettings(Strict):
     """The transformer, and the mix it is trained on (kind: weight). `block` items are drawn and encoded at a time and
-    used `reuse` times, in counts[k] batches of batches[k] samples of at most lengths[k] tokens. `loose`, `plans`,
+    used `reuse` times, in counts[k] batches of batches[k] samples of at most lengths[k] tokens (rising). `loose`, `plans`,
     `drop_all`, `drop_text`: shares. Latents that differ by `changed_above` from the source's weigh `changed_weight`."""
 
     model: dict
@@ -71,9 +71,9 @@ class BaseSettings(Strict):
     mix: dict[str, float]
     block: int
     reuse: int
-    lengths: tuple[int, int]
-    batches: tuple[int, int]
-    counts: tuple[int, int]
+    lengths: tuple[int, ...]
+    batches: tuple[int, ...]
+    counts: tuple[int, ...]
     loose: float
     plans: float
     drop_all: float
