@@ -48,7 +48,8 @@ class VaeSettings(Strict):
 
     `train` is of the whole, its first `crops` of all steps on corners of `crop_px` px; `decoder` is of the decoder
     alone afterwards: the base can begin as soon as latents are fixed. The decoder then sees latents blurred by noise of
-    `blur` (1: the latents' own spread), as a sampler's are.
+    `blur` (1: the latents' own spread), as a sampler's are, and pixels of things weigh `things` times those of the
+    ground: a small cross or a letter must not be smoothed away.
     """
 
     model: dict
@@ -57,13 +58,14 @@ class VaeSettings(Strict):
     edges: float
     kl: float
     blur: float
+    things: float
     crop_px: int
     crops: float
 
 
 class BaseSettings(Strict):
     """The transformer, and the mix it is trained on (kind: weight). `block` items are drawn and encoded at a time and
-    used `reuse` times, in counts[k] batches of batches[k] samples of at most lengths[k] tokens (rising). `loose`, `plans`,
+    used `reuse` times, in counts[k] batches of batches[k] samples of at most lengths[k] tokens. `loose`, `plans`,
     `drop_all`, `drop_text`: shares. Latents that differ by `changed_above` from the source's weigh `changed_weight`."""
 
     model: dict

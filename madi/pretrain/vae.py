@@ -1,10 +1,11 @@
-"""The small AutoencoderKL: three halvings (factor 8) and four latent channels, trained on scenes of the base's share.
+"""The small AutoencoderKL: three halvings (factor 8), trained on scenes of the base's share.
 
-Shapes: B pictures, [B,3,128,128] in -1..1; latents [B,4,16,16].
+Shapes: B pictures, [B,3,128,128] in -1..1; C latent channels, latents [B,C,16,16].
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -16,6 +17,7 @@ from madi.pretrain.settings import Settings, Steps, VaeSettings
 from madi.scenes.edits import scene_of
 from madi.scenes.render import render
 from madi.scenes.samples import until
+from madi.scenes.world import Scene
 
 COUNTS = ((0, 0.04), (1, 0.16), (2, 0.2), (3, 0.2), (4, 0.2), (5, 0.2))  # fuller than edits' scenes: more to learn from
 
@@ -89,10 +91,21 @@ def carry(conv, kernel: torch.Tensor, known: int) -> None:
     conv.bias[6], conv.bias[7] = CONSTANT, -CONSTANT
 
 
-def pictures(n: int, split: str, seed: str, size: int) -> np.ndarray:
-    """uint8 [n,size,size,3]: scenes of a split, with few and many things."""
+def scenes(n: int, split: str, seed: str) -> list[Scene]:
+    """Scenes of a split, with few and many things."""
     rng = Random(seed)
-    return np.stack([render(until(lambda: (scene_of(rng, COUNTS), None), split)[0], size) for _ in range(n)])
+    return [until(lambda: (scene_of(rng, COUNTS), None), split)[0] for _ in range(n)]
+
+
+def pictures(n: int, split: str, seed: str, size: int) -> np.ndarray:
+    """uint8 [n,size,size,3]: such scenes drawn."""
+    return np.stack([render(scene, size) for scene in scenes(n, split, seed)])
+
+
+def things(found: list[Scene], images: np.ndarray) -> torch.Tensor:
+    """[n,1,size,size]: 1 where a picture shows a thing or its shadow, 0 where it shows the ground."""
+    bare = np.stack([render(replace(scene, things=()), images.shape[1]) for scene in found])
+    return torch.from_numpy((bare != images).any(3, keepdims=True)).permute(0, 3, 1, 2).float()
 
 
 def signed(images: np.ndarray) -> torch.Tensor:
@@ -107,17 +120,18 @@ def edges(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def objective(
-    vae, images: torch.Tensor, noise: torch.Tensor, settings: VaeSettings, floor: float = 0.0
+    vae, images: torch.Tensor, noise: torch.Tensor, settings: VaeSettings, floor: float = 0.0, weight=1.0
 ) -> tuple[torch.Tensor, dict]:
-    """L1 + L2 + edges + KL a latent at latents mean + std * noise, std no less than `floor`."""
+    """L1 + L2 + edges + KL a latent at latents mean + std * noise, std no less than `floor`; L1 and L2 of each pixel
+    are taken `weight` times."""
     with autocast(settings.train.precision):
         posterior = vae.encode(images).latent_dist
         latents = posterior.mean.float() + posterior.std.float().clamp_min(floor) * noise
         shown = vae.decode(latents).sample.float()
     mean, logvar = posterior.mean.float(), posterior.logvar.float()
     kl = 0.5 * (mean.pow(2) + logvar.exp() - 1 - logvar).mean()
-    l1, edge = (shown - images).abs().mean(), edges(shown, images)
-    square = (shown - images).pow(2).mean()
+    l1, edge = (weight * (shown - images).abs()).mean(), edges(shown, images)
+    square = (weight * (shown - images).pow(2)).mean()
     return l1 + square + settings.edges * edge + settings.kl * kl, {"l1": float(l1.detach()), "kl": float(kl.detach())}
 
 
@@ -141,22 +155,26 @@ def fit_decoder(settings: Settings, out: Path, state: Path) -> dict:
     vae.quant_conv.requires_grad_(False)
 
     def loss_of(step: int):
-        return drawn_loss(vae, step, own.decoder, settings, own.blur)
+        return drawn_loss(vae, step, own.decoder, settings, own.blur, own.things)
 
     train(vae, loss_of, own.decoder, state / "decoder.pt").swap()
     vae.save_pretrained(out, safe_serialization=True)
     return quality(vae.eval(), settings)
 
 
-def drawn_loss(vae, step: int, steps: Steps, settings: Settings, floor: float = 0.0) -> tuple[torch.Tensor, dict]:
-    """The loss on the scenes and noise of one step, drawn from the step number alone."""
-    images = signed(pictures(steps.batch, "base", f"vae-{steps.seed}-{step}", settings.size_px))
+def drawn_loss(
+    vae, step: int, steps: Steps, settings: Settings, floor: float = 0.0, stress: float = 1.0
+) -> tuple[torch.Tensor, dict]:
+    """The loss on the scenes and noise of one step, drawn from the step number alone; things weigh `stress`."""
+    found = scenes(steps.batch, "base", f"vae-{steps.seed}-{step}")
+    drawn = np.stack([render(scene, settings.size_px) for scene in found])
+    images, weight = signed(drawn), 1 + (stress - 1) * things(found, drawn)
     crop = settings.vae.crop_px if step < settings.vae.crops * steps.steps else settings.size_px
     top, left = (8 * Random(f"{axis}-{step}").randint(0, (settings.size_px - crop) // 8) for axis in "yx")
-    images, side = images[:, :, top : top + crop, left : left + crop].contiguous(), crop // 8
-    shape = (len(images), settings.vae.model["latent_channels"], side, side)
+    images, weight = (x[:, :, top : top + crop, left : left + crop].contiguous() for x in (images, weight))
+    shape = (len(images), settings.vae.model["latent_channels"], crop // 8, crop // 8)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(steps.seed * 10**6 + step))
-    return objective(vae, images, noise, settings.vae, floor)
+    return objective(vae, images, noise, settings.vae, floor, weight)
 
 
 @torch.no_grad()
