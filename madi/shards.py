@@ -26,9 +26,20 @@ def atomic(path: Path | str) -> Iterator[Path]:
         yield partial
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
+        as_umask(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def as_umask(path: Path) -> None:
+    """Give a file, or all files of a folder, the mode that a plain `open` would: safetensors writes for its owner
+    alone, and the results of a cluster are read by others."""
+    mask = os.umask(0)
+    os.umask(mask)
+    for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        if file.is_file():
+            file.chmod(0o666 & ~mask)
 
 
 def write(path: Path | str, rows: Iterable[dict], schema: pa.Schema) -> int:

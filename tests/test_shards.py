@@ -181,3 +181,14 @@ def test_broken_json_names_file_line_and_column(tmp_path):
     path.write_text('{"a": 1,\n "b" 2}')
     assert f"{path} line 2 column 6: not JSON" in message(shards.read_json, path)
     assert "no such file" in message(shards.read_json, tmp_path / "b.json")
+
+
+def test_what_is_written_is_as_readable_as_any_other_file(tmp_path):
+    (tmp_path / "plain").write_text("")
+    plain = (tmp_path / "plain").stat().st_mode
+    with shards.atomic(tmp_path / "kept") as partial:
+        partial.touch(mode=0o600)
+    assert (tmp_path / "kept").stat().st_mode == plain
+    (tmp_path / "kept").chmod(0o600)
+    shards.as_umask(tmp_path)
+    assert (tmp_path / "kept").stat().st_mode == plain

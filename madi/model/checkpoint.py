@@ -17,7 +17,7 @@ from madi.model.codec import Codec
 from madi.model.packed import Packed
 from madi.model.prompt import PAUSE, Tokens
 from madi.model.sampler import SCHEDULE, scheduler
-from madi.shards import read_json
+from madi.shards import as_umask, read_json
 
 MASK_TOKENS = "mask_tokens.safetensors"
 PARTS = ("model_index.json", "transformer", "vae", "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json")
@@ -58,6 +58,7 @@ def save(folder: Path | str, weights: Weights, mask_tokens: dict[str, torch.Tens
     pipeline.save_pretrained(partial, safe_serialization=True)
     if mask_tokens is not None:
         save_file({name: value.contiguous() for name, value in mask_tokens.items()}, partial / MASK_TOKENS)
+    as_umask(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
 

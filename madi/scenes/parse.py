@@ -38,11 +38,16 @@ from madi.scenes.world import (
 HALF = UNIT // 2
 SIDE = WINDOW // 2
 KEPT_LOOKS = 6
+STIFF = 0.25  # weight, against the rest of the cost, of a thing's being of another colour than its form's throughout
 SOFT = 2.0  # px of blur of the soft sprites: a VAE rounds a small cross until it is nearer to a sharp diamond
 FAR = 0.4  # a colour this far from a background's is as bad as any further
 PRICE = 0.2  # cost of saying that a cell holds a thing: the faintest one lowers the cost by 0.52
-UNCLEAR = 0.13  # residual of a cell's best match, sharp or soft, above which it is said not to be read
-UNREADABLE = 0.13  # residual of the whole picture above which it is said to be no scene
+TOLD = 0.6  # share of the cost of an empty cell that may remain for a thing to be told in it
+LEAST = 0.1  # by which a pale thing must lower the cost of its cell
+FAINT = 0.08  # residual of an empty cell up to which what cannot be told is taken for nothing
+GREY, HUE = 0.5, 2.0  # weight of a tint of the ground in brightness and in hue: what it is called hangs on its hue
+UNREADABLE = 0.17  # residual of the whole picture above which it is said to be no scene
+MOST_UNCLEAR = 6  # cells; with as many, a picture is no scene either
 
 Look = tuple[str, int, str, str]  # background, variant, style, light
 LOOKS: tuple[Look, ...] = tuple(product(BACKGROUNDS, VARIANTS, STYLES, LIGHTS))
@@ -55,6 +60,8 @@ def _forms() -> tuple[Thing | None, ...]:
 
 
 FORMS = _forms()  # each thing as if in cell 0
+_KINDS = [form and replace(form, colour="red") for form in FORMS]
+_ALIKE = [np.array([other for other, kind in enumerate(_KINDS) if kind == own]) for own in _KINDS]
 
 
 @dataclass(frozen=True)
@@ -75,21 +82,21 @@ class Reading:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How well each look and form explains a picture: what readings and verdicts are made of.
+    """How well each look and form explains a picture `[128, 128, 3]`, float32 0..1.
 
-    `picture` `[128, 128, 3]` and `grid` `[64, 64, 3]` are float32 0..1; `costs` `[K, 9, T]`; `outside` `[K]` is the
-    cost of the rim that no window covers.
+    `costs` `[K, 9, T]` forgive a thing some of a shift of colour, so that shapes are told by their outlines; `strict`
+    ones do not, and tell colours apart; `outside` `[K]` is the cost of what no window covers, and of tints.
     """
 
     picture: np.ndarray
-    grid: np.ndarray
     looks: tuple[Look, ...]
     costs: np.ndarray
+    strict: np.ndarray
     outside: np.ndarray
 
     def totals(self) -> np.ndarray:
-        """Cost `[K]` of the best scene of each look."""
-        return self.costs.min(axis=2).sum(axis=1) + self.outside
+        """Cost `[K]` of the best scene of each look; how vivid its things are tells of the light."""
+        return self.strict.min(axis=2).sum(axis=1) + self.outside
 
 
 def halved(picture: np.ndarray) -> np.ndarray:
@@ -139,29 +146,44 @@ def _bare() -> np.ndarray:
 
 
 @lru_cache(maxsize=len(LOOKS))
-def _powers(look: Look) -> np.ndarray:
-    """|S|^2 `[9, 2 T]` of each form, sharp and soft, in each cell of a look."""
+def _powers(look: Look) -> tuple[np.ndarray, np.ndarray]:
+    """(|S|^2 `[9, 2 T]`, <S, alpha> by channel `[3, 9, 2 T]`) of each form, sharp and soft, in each cell of a look."""
     rgb, alpha = _sprites(*look[2:])
     ground = boxes(_ground(look))
-    shade = (rgb.reshape(len(rgb), -1, 3) * alpha[..., None]).reshape(len(rgb), -1)
-    crossed = ground.reshape(len(CELLS), -1) @ shade.T
-    return (rgb**2).sum(1) - 2 * crossed + (ground**2).sum(2) @ (alpha**2).T
+    drawn = rgb.reshape(len(rgb), -1, 3)
+    shaded = drawn * alpha[..., None]
+    crossed = ground.reshape(len(CELLS), -1) @ shaded.reshape(len(rgb), -1).T
+    power = (rgb**2).sum(1) - 2 * crossed + (ground**2).sum(2) @ (alpha**2).T
+    sums = shaded.sum(1).T[:, None] - np.moveaxis(ground, 2, 0) @ (alpha**2).T
+    return power, sums
 
 
-def costs_of(grid: np.ndarray, look: Look) -> tuple[np.ndarray, float]:
-    """(costs `[9, T]`, cost of the rim) of a picture under a look."""
+def costs_of(grid: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray, float]:
+    """(costs `[9, T]`, the same with colours taken strictly, cost of what is no cell's, such as tints) under a look."""
     ground = _ground(look)
     apart = grid - ground
-    tint = np.median(apart[_bare() > 0.9], axis=0)
-    apart = apart - tint
-    rgb, alpha = _sprites(*look[2:])
-    inner, base = boxes(apart), boxes(ground)
+    general = np.median(apart[_bare() > 0.9], axis=0)
+    tints = np.stack([np.median(inner, axis=0) for inner in boxes(apart)[:, _corners()]])
+    inner, base = boxes(apart) - tints[:, None], boxes(ground)
     power = (inner**2).sum((1, 2))
+    rgb, alpha = _sprites(*look[2:])
+    powers, sums = _powers(look)
     match = inner.reshape(len(CELLS), -1) @ rgb.T - (inner * base).sum(2) @ alpha.T
-    costs = power[:, None] - 2 * match + _powers(look)
-    costs = costs.reshape(len(CELLS), 2, len(FORMS)).min(axis=1)
+    shift = np.moveaxis(inner, 2, 0) @ alpha.T - sums  # `[3, 9, 2 T]`
+    spared = (shift**2).sum(0) / ((1 + STIFF) * (alpha**2).sum(1) + 1e-6)
+    strict = (power[:, None] - 2 * match + powers).reshape(len(CELLS), 2, len(FORMS))
+    costs = (strict - spared.reshape(strict.shape)).min(axis=1).clip(0)
     costs[:, 1:] += PRICE
-    return costs.clip(0), float((apart**2).sum() - power.sum() + (tint**2).sum() * HALF**2)
+    rim = ((apart - general) ** 2)[_bare() == 1].sum()
+    grey = tints.mean(axis=1, keepdims=True)
+    tinted = GREY * 3 * (grey**2).sum() + HUE * ((tints - grey) ** 2).sum()
+    return costs, strict.min(axis=1), float(rim + tinted * SIDE**2)
+
+
+@lru_cache(maxsize=1)
+def _corners() -> np.ndarray:
+    """Which pixels of a window things seldom cover, bool `[P]`."""
+    return boxes(_bare()[..., None])[0, :, 0] > 0.9
 
 
 def fitted(image: np.ndarray) -> np.ndarray:
@@ -184,8 +206,8 @@ def weigh(image: np.ndarray, also: tuple[Look, ...] = ()) -> Evidence:
     picture = fitted(image)
     grid = halved(picture)
     looks = tuple(dict.fromkeys((*likely_looks(grid), *also)))
-    costs, outside = zip(*(costs_of(grid, look) for look in looks))
-    return Evidence(picture, grid, looks, np.stack(costs), np.array(outside))
+    costs, strict, outside = zip(*(costs_of(grid, look) for look in looks))
+    return Evidence(picture, looks, np.stack(costs), np.stack(strict), np.array(outside))
 
 
 def scene_of(look: Look, forms) -> Scene:
@@ -204,14 +226,24 @@ def residuals(picture: np.ndarray, scene: Scene) -> tuple[float, np.ndarray]:
 def settle(evidence: Evidence) -> Reading:
     """The reading that evidence supports best."""
     best = int(evidence.totals().argmin())
-    forms = evidence.costs[best].argmin(axis=1)
+    costs, bare = evidence.costs[best], evidence.costs[best][:, 0]
+    strict = evidence.strict[best]
+    seen = strict[:, 1:].min(axis=1)
+    plain = (seen <= TOLD * bare) & (bare - seen >= LEAST)  # a pale thing, whose colour tells it from the ground
+    told = (costs.min(axis=1) <= TOLD * bare) | plain
+    chosen = np.where(told, 1 + costs[:, 1:].argmin(axis=1), 0)
+    forms = np.array([_coloured(form, own) for form, own in zip(chosen, strict)])
     whole, cells = residuals(evidence.picture, scene_of(evidence.looks[best], forms))
-    blurred = np.sqrt(evidence.costs[best].min(axis=1) / (3 * SIDE * SIDE))  # a soft thing is a thing
-    unclear = tuple(int(cell) for cell in np.flatnonzero(blurred > UNCLEAR))
-    readable = whole <= UNREADABLE
-    forms[list(unclear)] = 0
+    unclear = tuple(int(cell) for cell in np.flatnonzero(~told & (bare > FAINT**2 * 3 * SIDE**2)))
+    readable = whole <= UNREADABLE and len(unclear) < MOST_UNCLEAR
     scene = scene_of(evidence.looks[best], forms) if readable else None
     return Reading(scene, readable, whole, tuple(map(float, cells)), unclear)
+
+
+def _coloured(form: int, strict: np.ndarray) -> int:
+    """Of the forms like this one but for colour, the one that costs least when colours are taken strictly `[T]`."""
+    alike = _ALIKE[form]
+    return int(alike[strict[alike].argmin()])
 
 
 def read(image: np.ndarray) -> Reading:
