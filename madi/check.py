@@ -2,8 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from madi.config import Config
 
 app = typer.Typer(no_args_is_help=True, help="Check a config, or write the schema that editors complete keys from.")
 
@@ -15,7 +19,7 @@ def check(files: list[Path] = typer.Argument(..., help="A YAML file, and others 
     from madi.config import load
 
     config = load(files)
-    check_tables(config.tables.file, config.tables.reported)
+    check_files(config)
     jobs = settle.jobs(config)
     typer.echo(f"{config.name}: {len(config.train.runs)} runs, {len(config.edit.editors)} editors in {len(jobs)} jobs")
 
@@ -29,12 +33,24 @@ def schema(out: Path = typer.Option(..., help="The JSON schema.")) -> None:
         partial.write_text(schema_text(), encoding="utf-8")
 
 
-def check_tables(declared: str, reported: str) -> None:
-    """Errors: MadiError for a broken file of table specifications, or no file of reported values."""
+def check_files(config: "Config") -> None:
+    """Errors: MadiError for a model folder or a file that is not there, and for a broken one of table
+    specifications: what would else be found out hours later."""
+    from madi.errors import MadiError
+
+    for key, folder in config.model:
+        if not Path(folder).is_dir():
+            raise MadiError("no such folder", where=f"model.{key} {folder}", expected="a folder of weights")
+    if not Path(config.tables.reported).is_file():
+        raise MadiError("no such file", where=config.tables.reported, expected="the paper's values (CSV)")
+    check_tables(config.tables.file)
+
+
+def check_tables(declared: str) -> None:
+    """Errors: MadiError for a broken file of table specifications."""
     from pydantic import ValidationError
 
     from madi import configfile
-    from madi.errors import MadiError
     from madi.tables.spec import TablesSpec
 
     source = configfile.read(declared)
@@ -42,8 +58,6 @@ def check_tables(declared: str, reported: str) -> None:
         TablesSpec.model_validate(source.content)
     except ValidationError as bad:
         raise configfile.explain(bad, TablesSpec, [source]) from None
-    if not Path(reported).is_file():
-        raise MadiError("no such file", where=reported, expected="the paper's values (CSV)")
 
 
 def schema_text() -> str:

@@ -60,13 +60,18 @@ class Config(Part):
 
     @model_validator(mode="after")
     def _names_meet(self) -> "Config":
-        """Editors name known runs; asks name known editors and benchmarks that have data."""
+        """Editors name known runs; asks name known editors and benchmarks that have data; every editor is asked."""
         for name, editor in self.edit.editors.items():
             configfile.known(editor.run, [None, *self.train.runs], ("edit", "editors", name, "run"))
-        for i, ask in enumerate(self.edit.asks):
-            configfile.known(ask.benchmark, ["validation", *self.data.benchmarks], ("edit", "asks", i, "benchmark"))
-            for j, editor in enumerate(ask.editors):
-                configfile.known(editor, self.edit.editors, ("edit", "asks", i, "editors", j))
+        for name, ask in self.edit.asks.items():
+            configfile.known(ask.benchmark, ["validation", *self.data.benchmarks], ("edit", "asks", name, "benchmark"))
+            for i, editor in enumerate(ask.editors):
+                configfile.known(editor, self.edit.editors, ("edit", "asks", name, "editors", i))
+        asked = {editor for ask in self.edit.asks.values() for editor in ask.editors}
+        for name in self.edit.editors:
+            if name not in asked:
+                where = ("edit", "editors", name)
+                raise configfile.KeyProblem(where, "nothing is asked of it", "an ask with it", "add one, or remove it")
         return self
 
 

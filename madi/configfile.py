@@ -123,7 +123,10 @@ def explain(
     elif first["type"] == "missing":
         found, expected = "this key is missing", "a value"
     elif first["loc"] and first["loc"][-1] == "[key]":
-        found, do = f"found the key {_short(key[-1])}", _nearest(key[-1], first["ctx"].get("expected", "").split("'"))
+        found, do = (
+            f"found the key {_short(key[-1])}",
+            _nearest(key[-1], first.get("ctx", {}).get("expected", "").split("'")),
+        )
     elif first["type"] == "model_type":
         expected = "a mapping"
     return KeyProblem(key, found, expected, do).explained(sources, where)

@@ -175,7 +175,7 @@ class Ask(Part):
 class Edit(Part):
     sampler: Sampler
     editors: dict[Name, Editor]
-    asks: Annotated[list[Ask], Field(min_length=1)]
+    asks: Annotated[dict[Name, Ask], Field(min_length=1)]
 
 
 class Score(Part):

@@ -12,6 +12,7 @@ from madi import config as model
 from madi import configfile
 from madi.config import Config
 
+PROVENANCE = "provenance.json"
 WITH_BASE = {"base", "truth_vae"}  # kinds of editor that load the base's weights
 
 
@@ -28,7 +29,9 @@ def jobs(config: Config) -> list[str]:
 def job_slice(config: Config, job: str) -> model.EditSlice:
     """What one edit job is asked: its editors, and the asks with no other editor in them."""
     mine = {name: editor for name, editor in config.edit.editors.items() if (editor.job or name) == job}
-    asks = [ask.model_copy(update={"editors": [e for e in ask.editors if e in mine]}) for ask in config.edit.asks]
+    asks = [
+        ask.model_copy(update={"editors": [e for e in ask.editors if e in mine]}) for ask in config.edit.asks.values()
+    ]
     return model.EditSlice(
         job=job,
         name=config.name,
@@ -43,7 +46,7 @@ def job_slice(config: Config, job: str) -> model.EditSlice:
 
 def asked_sets(config: Config, job: str | None = None) -> list[str]:
     """Sets of samples that one edit job (or any) edits."""
-    asks = job_slice(config, job).asks if job else config.edit.asks
+    asks = job_slice(config, job).asks if job else config.edit.asks.values()
     return list(dict.fromkeys(ask.benchmark for ask in asks))
 
 
@@ -106,14 +109,16 @@ def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:
         prompts=config.prompts,
         sampler=config.edit.sampler,
         editors=config.edit.editors,
-        asks=config.edit.asks,
+        asks=list(config.edit.asks.values()),
         **config.tables.model_dump(exclude={"file"}),
     )
 
 
 def files_in(folder: str) -> list[str]:
-    """The files of a local model folder, which are inputs of the jobs that load it; none for a name on the hub."""
-    return sorted(str(path) for path in Path(folder).rglob("*") if path.is_file() and not path.name.startswith("."))
+    """The files of a model folder, which are inputs of the jobs that load it. Its provenance tells of a time, and is
+    none: equal weights rebuilt rerun nothing."""
+    found = (path for path in Path(folder).rglob("*") if path.is_file())
+    return sorted(str(path) for path in found if not path.name.startswith(".") and path.name != PROVENANCE)
 
 
 @lru_cache

@@ -50,7 +50,16 @@ SLIPS = [  # what is written, what is written instead, key path, what was found,
     ("like: ft, expr", "like: ft_ep, expr", "train.runs.ft_ep.like", "ft_ep -> ft_ep", "", ""),
     ("run: magd_ep}", "run: magdep}", "edit.editors.magd_ep.run", "'magdep'", "magd_zero", "`magd_ep`"),
     ("ft: {kind: run, run: ft}", "ft: {kind: run}", "edit.editors.ft", "{'kind': 'run'}", "run: NAME", ""),
-    ("editors: [omnigen, ft,", "editors: [omnigen, ftt,", "edit.asks[0].editors[1]", "'ftt'", "truth_vae", "`ft`"),
+    (
+        "editors: [omnigen, ft,",
+        "editors: [omnigen, ftt,",
+        "edit.asks.emu_edit.editors[1]",
+        "'ftt'",
+        "truth_vae",
+        "`ft`",
+    ),
+    ("    ft: {kind", "    spare: {kind: copy}\n    ft: {kind", "edit.editors.spare", "nothing is asked", "an ask", ""),
+    ("    ft: {kind", "    no: {kind: copy}\n    ft: {kind", "edit.editors[0]", "False", "string", ""),
     ("{quantile: 0.5}  ", "{quantile: 2}  ", "tables.dino_threshold.quantile", "2", "less than or equal to 1", ""),
     ("{quantile: 0.5}  ", "{}  ", "tables.dino_threshold", "{}", "one of value, quantile", ""),
     ("score: {judge: oracle, batch: 64}", "score:", "score", "None", "a mapping", ""),
@@ -115,7 +124,7 @@ def changed(demo, **edits):
         *path, last = key.split("__")
         place = raw
         for part in path:
-            place = place[int(part) if part.isdigit() else part]
+            place = place[part]
         place[last] = value
     before, after = settle.slices(demo, {}), settle.slices(config.parse(raw), {})
     assert set(before) == set(after)
@@ -129,7 +138,7 @@ def changed(demo, **edits):
         ("data__benchmarks__geneval__samples", 13, {"data/geneval", "tables"}),
         ("prompts__plans__share", 0.4, {"prompts", "tables"}),
         ("tables__resamples", 10, {"tables"}),
-        ("edit__asks__3__seeds", [1], {"edits/omnigen", "edits/magd_ep", "edits/references", "tables"}),
+        ("edit__asks__idea_bench__seeds", [1], {"edits/omnigen", "edits/magd_ep", "edits/references", "tables"}),
     ],
 )
 def test_a_value_is_in_the_slices_of_the_jobs_that_depend_on_it(demo, key, value, parts):
@@ -139,7 +148,7 @@ def test_a_value_is_in_the_slices_of_the_jobs_that_depend_on_it(demo, key, value
 def test_each_job_is_asked_what_its_editors_are_asked_and_no_more(demo):
     asked = {
         (editor, ask.benchmark, pause, seed)
-        for ask in demo.edit.asks
+        for ask in demo.edit.asks.values()
         for editor in ask.editors
         for pause in ask.pauses
         for seed in ask.seeds
@@ -153,6 +162,17 @@ def test_each_job_is_asked_what_its_editors_are_asked_and_no_more(demo):
         for seed in ask.seeds
     ]
     assert len(split) == len(set(split)) and set(split) == asked
+
+
+def test_a_folder_of_weights_that_is_not_there_is_named_before_anything_runs(demo, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    check.check_files(demo)
+    elsewhere = demo.model.model_copy(update={"clip": "assets/tiny/clpi"})
+    with pytest.raises(MadiError, match="model.clip assets/tiny/clpi: no such folder"):
+        check.check_files(demo.model_copy(update={"model": elsewhere}))
+    nowhere = demo.tables.model_copy(update={"reported": "nowhere.csv"})
+    with pytest.raises(MadiError, match="nowhere.csv: no such file"):
+        check.check_files(demo.model_copy(update={"tables": nowhere}))
 
 
 def test_slices_come_back_as_they_were(demo, tmp_path):
@@ -182,11 +202,9 @@ def test_the_schema_is_current_and_holds_for_the_scales():
         jsonschema.validate(raw, json.loads(text))
 
 
-def test_declared_tables_and_reported_values_are_checked(tmp_path):
-    check.check_tables(ROOT / "config/tables.yaml", ROOT / "config/reported.csv")
+def test_declared_tables_are_checked(tmp_path):
+    check.check_tables(ROOT / "config/tables.yaml")
     broken = tmp_path / "tables.yaml"
     broken.write_text((ROOT / "config/tables.yaml").read_text().replace("digits: 2", "digts: 2", 1))
     with pytest.raises(MadiError, match=rf"{broken}:\d+ metrics\..*digts: unknown key.*did you mean `digits`"):
-        check.check_tables(broken, ROOT / "config/reported.csv")
-    with pytest.raises(MadiError, match="nowhere.csv: no such file"):
-        check.check_tables(ROOT / "config/tables.yaml", tmp_path / "nowhere.csv")
+        check.check_tables(broken)

@@ -69,8 +69,8 @@ def plan(asks: Iterable, editors: Iterable[str], benchmarks: dict[str, dict[str,
 
 def _ask(editor, ask, samples):
     for sample in samples.values():
-        for pause in ask.pauses:
-            for seed in ask.seeds:
+        for pause in dict.fromkeys(ask.pauses):
+            for seed in dict.fromkeys(ask.seeds):
                 yield Work(editor, ask.benchmark, sample, pause, seed)
 
 

@@ -21,7 +21,7 @@ from madi.pretrain import copying
 from madi.pretrain.dense import Dense
 from madi.pretrain.loop import autocast, train
 from madi.pretrain.mix import Blocks, batch_of
-from madi.pretrain.settings import BaseSettings, Settings
+from madi.pretrain.settings import BaseSettings, Settings, checkpoint
 from madi.scenes import samples
 from madi.scenes.render import render
 from madi.scenes.truth import judge
@@ -75,7 +75,9 @@ def fit(settings: Settings, folder: Path, out: Path, state: Path) -> dict:
     def look(step: int):
         print(json.dumps(quality(weights, own, state / f"sheet_{step}.jpg", 16)), flush=True)
 
-    train(packed.stock, loss_of, own.train, state / "base.pt", look=look, look_every=own.look_every).swap()
+    train(
+        packed.stock, loss_of, own.train, checkpoint(state, settings, "base"), look=look, look_every=own.look_every
+    ).swap()
     rest = [i for i in range(len(tokens.tokenizer)) if i != tokens.pause_id]
     with torch.no_grad():
         packed.stock.embed_tokens.weight[tokens.pause_id] = packed.stock.embed_tokens.weight[rest].mean(0)

@@ -18,7 +18,7 @@ from PIL import Image, ImageFilter
 from safetensors.torch import save_file
 
 from madi.pretrain.loop import autocast, train
-from madi.pretrain.settings import ClipSettings, Settings
+from madi.pretrain.settings import ClipSettings, Settings, checkpoint
 from madi.pretrain.vae import signed
 from madi.scenes import words
 from madi.scenes.edits import OPS, apply, draw
@@ -138,7 +138,7 @@ def fit(settings: Settings, out: Path, state: Path) -> dict:
         notes = {"match": match.item(), "told": told.item(), "right": right.float().mean().item()}
         return match + own.reader * told, notes
 
-    train(towers, loss_of, own.train, state / "clip.pt").swap()
+    train(towers, loss_of, own.train, checkpoint(state, settings, "clip")).swap()
     save(model, config, tokens, own, out)
     return quality(out, settings)
 

@@ -5,6 +5,8 @@ Imports no torch at the top: verbs read the settings before they import anything
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from pathlib import Path
 
@@ -131,6 +133,26 @@ def read(path: str | Path) -> Settings:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise MadiError(f"{key}: {first['msg']}", path, "the keys of madi/pretrain/settings.py") from None
+
+
+NEEDS = {"base": ("tokenizer", "vae")}  # parts whose outputs a part reads
+DECODER = {"decoder", "blur", "things"}  # settings of the VAE that change its decoder and no latents
+
+
+def depends_on(settings: Settings, what: str) -> dict:
+    """All settings that a part's training depends on, those of the parts that it reads included."""
+    shared = {"size_px": settings.size_px, "threads": settings.threads}
+    names = (what, *NEEDS.get(what, ()))
+    return shared | {name: getattr(settings, name).model_dump(mode="json") for name in names}
+
+
+def checkpoint(state: Path, settings: Settings, what: str) -> Path:
+    """Where a training (a part's, or "decoder") keeps its state: a file named by what it depends on, so that with other
+    settings it starts anew, and never goes on with weights that those did not make."""
+    own = depends_on(settings, "vae" if what == "decoder" else what)
+    if what != "decoder" and "vae" in own:
+        own["vae"] = {key: value for key, value in own["vae"].items() if key not in DECODER}
+    return state / f"{what}-{hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:12]}.pt"
 
 
 def rate(step: int, steps: Steps) -> float:

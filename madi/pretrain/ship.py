@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from madi.pretrain.settings import Settings
+from madi.pretrain.settings import NEEDS, Settings
 from madi.provenance import file_sha, write_provenance
 from madi.shards import write_json
 
 PROVENANCE = "provenance.json"
-PARTS = {"base": ("tokenizer", "vae")}  # trained before, and shipped in the same folder
 
 
 def make(what: str, settings: Settings, config: Path, folder: Path, state: Path, manifest: Path) -> None:
@@ -25,7 +24,7 @@ def make(what: str, settings: Settings, config: Path, folder: Path, state: Path,
 def provenance(what: str, settings: Settings, config: Path, folder: Path, quality: dict) -> None:
     """What made a folder: command, seed, settings, the files' hashes and held-out quality."""
     own = getattr(settings, what).model_dump(mode="json")
-    parts = {name: getattr(settings, name).model_dump(mode="json") for name in PARTS.get(what, ())}
+    parts = {name: getattr(settings, name).model_dump(mode="json") for name in NEEDS.get(what, ())}
     facts = {
         "command": f"madi pretrain {what} --config {config.as_posix()}",
         "seed": own.get("seed", own.get("train", {}).get("seed")),
@@ -52,8 +51,7 @@ def _tokenizer(settings: Settings, folder: Path, state: Path) -> dict:
 def _vae(settings: Settings, folder: Path, state: Path) -> dict:
     from madi.pretrain import vae
 
-    if not (folder / "config.json").exists():
-        vae.fit(settings, folder, state)
+    vae.fit(settings, folder, state)
     return vae.fit_decoder(settings, folder, state)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from madi.pretrain.loop import autocast, train
-from madi.pretrain.settings import Settings, Steps, VaeSettings
+from madi.pretrain.settings import Settings, Steps, VaeSettings, checkpoint
 from madi.scenes.edits import scene_of
 from madi.scenes.render import render
 from madi.scenes.samples import until
@@ -140,7 +140,9 @@ def fit(settings: Settings, out: Path, state: Path) -> None:
     own = settings.vae
     torch.manual_seed(own.train.seed)
     vae = build(own)
-    train(vae, lambda step: drawn_loss(vae, step, own.train, settings), own.train, state / "vae.pt").swap()
+    train(
+        vae, lambda step: drawn_loss(vae, step, own.train, settings), own.train, checkpoint(state, settings, "vae")
+    ).swap()
     standardise(vae, settings)
     vae.save_pretrained(out, safe_serialization=True)
 
@@ -157,7 +159,7 @@ def fit_decoder(settings: Settings, out: Path, state: Path) -> dict:
     def loss_of(step: int):
         return drawn_loss(vae, step, own.decoder, settings, own.blur, own.things)
 
-    train(vae, loss_of, own.decoder, state / "decoder.pt").swap()
+    train(vae, loss_of, own.decoder, checkpoint(state, settings, "decoder")).swap()
     vae.save_pretrained(out, safe_serialization=True)
     return quality(vae.eval(), settings)
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from madi.pretrain.clip import KINDS, augmented
 from madi.pretrain.loop import autocast, train
-from madi.pretrain.settings import Settings, VitSettings
+from madi.pretrain.settings import Settings, VitSettings, checkpoint
 from madi.pretrain.vae import pictures, signed
 from madi.scenes.edits import apply, draw, scene_of
 from madi.scenes.render import region, render
@@ -87,7 +87,7 @@ def fit(settings: Settings, out: Path, state: Path) -> dict:
         drawn = F.mse_loss(painted, small)
         return match + own.options["paint"] * drawn, {"match": match.item(), "drawn": drawn.item()}
 
-    train(learner, loss_of, own.train, state / "vit.pt").swap()
+    train(learner, loss_of, own.train, checkpoint(state, settings, "vit")).swap()
     save(vit, own, out)
     return quality(out, settings)
 

@@ -165,7 +165,7 @@ def test_batches_hold_a_sample_together_and_no_work_twice():
     asks = job(
         ("copy", "truth"),
         [
-            {"benchmark": "emu_edit", "editors": ["copy", "truth"], "pauses": [0, 8], "seeds": [0]},
+            {"benchmark": "emu_edit", "editors": ["copy", "truth"], "pauses": [0, 8, 0], "seeds": [0, 0]},
             {"benchmark": "emu_edit", "editors": ["truth"], "pauses": [0], "seeds": [0, 1]},
         ],
     ).asks

@@ -11,7 +11,7 @@ from madi.pretrain import vae
 from madi.pretrain.dense import Dense
 from madi.pretrain.loop import train
 from madi.pretrain.mix import batch_of
-from madi.pretrain.settings import Steps, VaeSettings, rate, read
+from madi.pretrain.settings import Steps, VaeSettings, checkpoint, rate, read
 from madi.scenes.edits import scene_of
 from madi.scenes.samples import split_of, until
 
@@ -31,6 +31,20 @@ def small():
         num_layers=2, pad_token_id=2, vocab_size=64, max_position_embeddings=256,
         original_max_position_embeddings=256, rope_scaling=scaling, pos_embed_max_size=8,
     )  # fmt: skip
+
+
+def test_a_training_of_other_settings_starts_anew(tmp_path):
+    settings = read("config/pretrain.yaml")
+
+    def moved(part, **changes):
+        own = getattr(settings, part)
+        other = settings.model_copy(update={part: own.model_copy(update=changes)})
+        names = ("tokenizer", "vae", "decoder", "base", "clip", "vit")
+        return {n for n in names if checkpoint(tmp_path, settings, n) != checkpoint(tmp_path, other, n)}
+
+    assert moved("clip", reader=0.5) == {"clip"} and moved("base", loose=0.5) == {"base"}
+    assert moved("tokenizer", seed=5) == {"tokenizer", "base"}
+    assert moved("vae", kl=0.5) == {"vae", "decoder", "base"} and moved("vae", things=2.0) == {"decoder"}
 
 
 def test_dense_forward_is_the_packed_forward():

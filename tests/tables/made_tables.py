@@ -167,7 +167,7 @@ def slice_json() -> dict:
         runs=raw["train"]["runs"],
         sampler=raw["edit"]["sampler"],
         editors=raw["edit"]["editors"],
-        asks=raw["edit"]["asks"],
+        asks=list(raw["edit"]["asks"].values()),
     )
 
 

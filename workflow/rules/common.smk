@@ -1,14 +1,16 @@
 # Shared by all stages: the checked config, its slices, folders, and how `madi` is called.
 import sys
 from pathlib import Path
+from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
-from madi import config as scales, settle
+from madi import check, config as scales, settle
 from madi.errors import MadiError
 
 try:
     CONFIG = scales.parse(config)
+    check.check_files(CONFIG)
     DECLARED = settle.table_file(CONFIG.tables.file)
     SLICES = settle.slices(CONFIG, DECLARED)
 except MadiError as problem:
@@ -21,7 +23,7 @@ JOBS = settle.jobs(CONFIG)
 
 # Jobs find `madi` without an activated environment, and use as many threads as the config says, wherever they run.
 shell.prefix(
-    f"set -euo pipefail; export PATH={Path(sys.executable).parent}:$PATH"
+    f"set -euo pipefail; export PATH={quote(str(Path(sys.executable).parent))}:$PATH"
     f" OMP_NUM_THREADS={CONFIG.threads} MKL_NUM_THREADS={CONFIG.threads} TOKENIZERS_PARALLELISM=false; "
 )
 

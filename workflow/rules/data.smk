@@ -60,7 +60,6 @@ rule data_latents:
         f"{TIMINGS}/data_latents/{{set}}.tsv"
     conda:
         "../../environment.yml"
-    threads: CONFIG.threads
     resources:
         mem_mb=4000,
         runtime=240,

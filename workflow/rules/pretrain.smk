@@ -1,5 +1,20 @@
 # The shipped weights of assets/tiny. Not part of `all`: `snakemake --cores 2 pretrain` rebuilds them in about two hours.
 # Outputs are manifests, not the weights: those are inputs of other rules, and a fresh clone must not retrain them.
+# What a part depends on is in its params: another value there reruns that part and those that read it, no other.
+import json
+
+from madi.pretrain import settings as pretraining
+
+PRETRAIN = "config/pretrain.yaml"
+try:
+    PRETRAINED = pretraining.read(PRETRAIN)
+except MadiError as problem:
+    raise WorkflowError(str(problem))
+
+
+def pretrain_settings(what):
+    """What the training of a part depends on, as JSON."""
+    return json.dumps(pretraining.depends_on(PRETRAINED, what), sort_keys=True)
 
 
 localrules:
@@ -12,8 +27,6 @@ rule pretrain:
 
 
 rule pretrain_part:
-    input:
-        config="config/pretrain.yaml",
     output:
         manifest="results/pretrain/{what}.json",
     log:
@@ -24,7 +37,7 @@ rule pretrain_part:
         what="tokenizer|vae|clip|vit",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: PRETRAINED.threads
     resources:
         mem_mb=4000,
         runtime=240,
@@ -33,16 +46,16 @@ rule pretrain_part:
             wildcards.what, f"results/pretrain/state/{wildcards.what}"
         ),
         state="results/pretrain/state",
+        settings=lambda wildcards: pretrain_settings(wildcards.what),
     message:
         "pretrain {wildcards.what}"
     shell:
-        "madi pretrain {wildcards.what} --config {input.config} --folder {params.folder} --state {params.state}"
+        "madi pretrain {wildcards.what} --config {PRETRAIN} --folder {params.folder} --state {params.state}"
         " --out {output.manifest} --log {log}"
 
 
 rule pretrain_base:
     input:
-        config="config/pretrain.yaml",
         tokenizer="results/pretrain/tokenizer.json",
         vae="results/pretrain/vae.json",
     output:
@@ -53,15 +66,16 @@ rule pretrain_base:
         "results/pretrain/timings/base.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: PRETRAINED.threads
     resources:
         mem_mb=6000,
         runtime=240,
     params:
         folder="assets/tiny/omnigen",
         state="results/pretrain/state",
+        settings=pretrain_settings("base"),
     message:
         "pretrain the base"
     shell:
-        "madi pretrain base --config {input.config} --folder {params.folder} --state {params.state}"
+        "madi pretrain base --config {PRETRAIN} --folder {params.folder} --state {params.state}"
         " --out {output.manifest} --log {log}"
