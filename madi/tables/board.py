@@ -87,10 +87,10 @@ class Board:
         self.columns = {name: self._column(name) for name in self.values}
 
     def has(self, query: Query) -> bool:
-        """Whether every editor was asked for every pause and seed of the query, on at least one sample."""
+        """Whether every editor was asked for every pause and seed of the query, and any edit is of its `where`."""
         seeds = query.seeds or {s for b, e, _, s in self.asked if b == query.benchmark and e in query.editors}
         wanted = {(query.benchmark, e, p, s) for e in query.editors for p in query.pauses for s in seeds}
-        return bool(wanted) and wanted <= self.asked
+        return bool(wanted) and wanted <= self.asked and bool(self._asked_for(query).any())
 
     def column(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Value, status and score id [E] of one metric; nothing where it was never scored."""
@@ -127,15 +127,19 @@ class Board:
             scores=self._lineage(used),
         )
 
-    def _candidates(self, query: Query) -> np.ndarray:
-        """Rows of the board [U, C] by unit and candidate, -1 where an edit was never asked for."""
+    def _asked_for(self, query: Query) -> np.ndarray:
+        """Bool [E]: the edits that a query is about. A small scale may have no sample of some task or level."""
         keys = self.keys
         mask = (keys["benchmark"] == query.benchmark) & np.isin(keys["pause"], query.pauses)
         for name, allowed in {"editor": query.editors, **query.where}.items():
             mask &= np.any([keys[name] == value for value in allowed], axis=0)
         if query.seeds is not None:
             mask &= np.isin(keys["seed"], query.seeds)
-        rows = np.flatnonzero(mask)
+        return mask
+
+    def _candidates(self, query: Query) -> np.ndarray:
+        """Rows of the board [U, C] by unit and candidate, -1 where an edit was never asked for."""
+        rows = np.flatnonzero(self._asked_for(query))
         if query.select is None:
             return rows[:, None]
         unit = self._number(rows, "sample_id", "editor")

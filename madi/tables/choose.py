@@ -32,7 +32,9 @@ RULES = {
 
 
 def best(objective_UC: np.ndarray) -> np.ndarray:
-    """Index [U] of the highest finite objective, NONE where there is none."""
+    """Index [U] of the highest finite objective, NONE where there is none, be it for want of any candidate."""
+    if not objective_UC.shape[1]:
+        return np.full(len(objective_UC), NONE)
     usable_UC = np.isfinite(objective_UC)
     top_U = np.where(usable_UC, objective_UC, -np.inf).argmax(axis=1)
     return np.where(usable_UC.any(axis=1), top_U, NONE)

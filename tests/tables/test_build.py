@@ -110,6 +110,41 @@ def test_an_editor_that_was_not_run_shows_what_the_paper_prints(tmp_path):
     assert json.loads(few.cell("3", "emu_edit", "magd_ep", "DINO>=0.91:DINO")["query"])["status"] == build.NOT_RUN
 
 
+def test_a_task_or_level_without_samples_is_not_run_at_this_scale(made):
+    """Fewer Emu-Edit samples than tasks, fewer levels than Table 5 has: empty cells, chosen among candidates or not."""
+    frame = made.frame()
+    samples = made.source.samples
+    gone = (samples.task == "text") | (samples.complexity == 4)
+    kept = frame[~frame.sample_id.isin(samples[gone].sample_id)]
+    few = sources.Source(**{**vars(made.source), "board": Board(kept, samples)})
+    cells = {(c["table"], c["row"], c["column"]): c for c in build.build(few)[0]}
+    for key in (
+        ("figure_7", "text", "without scaling"),
+        ("figure_8", "text", "best of pause 0,8,16,32"),
+        ("5", "magd_ep", "unfiltered=3"),
+        ("5", "magd_ep_scaled", "complexity=3"),
+        ("5", "magd_ep_gain", "complexity=3"),
+    ):
+        cell = cells[key]
+        assert (cell["value"], cell["n"]) == (None, 0), key
+        assert json.loads(cell["query"])["status"] == build.NOT_RUN, key
+    assert cells["figure_7", "add", "without scaling"]["value"] is not None
+
+
+def test_the_answer_to_a_question_about_no_sample_is_empty(made):
+    """Asked all the same (the bars ask the board themselves), the board has nothing to say, and says so."""
+    for select, statistic in (
+        (None, "mean"),
+        ("best_qa", "mean"),
+        ("dino_at_least", "mean"),
+        ("dino_at_least", "recall"),
+    ):
+        ask = dict(benchmark="emu_edit", editors=["ft_ep"], pauses=[0, 8], seeds=[0], parts=["dino/source"], bar=0.5)
+        query = Query(**ask, select=select, statistic=statistic, where={"task": ["no such task"]})
+        units = build.ask_board(query, made.source.board)
+        assert (len(units.values), units.scores) == (0, [])
+
+
 def lifted(made, editor, by):
     """The source with one editor's DINO raised on every sample."""
     frame = made.frame()

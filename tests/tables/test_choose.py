@@ -15,6 +15,11 @@ def test_best_takes_the_highest_and_the_fewest_pauses_of_a_tie():
     assert choose.best(DINO).tolist() == [3, 1, 3]
 
 
+def test_without_candidates_none_is_chosen():
+    assert choose.best(np.zeros((0, 0))).tolist() == []
+    assert choose.best(np.zeros((2, 0))).tolist() == [choose.NONE] * 2
+
+
 def test_a_bar_is_met_before_the_objective_is_looked_at():
     admitted = choose.admitted(DINO, 0.91)
     assert choose.best_within(CLIP_DIR, admitted).tolist() == [2, choose.NONE, choose.NONE]
