@@ -18,9 +18,10 @@ from madi.model.packed import Packed
 from madi.model.prompt import Tokens
 from madi.model.sampler import noise_for, sample
 from madi.pretrain import copying
-from madi.pretrain.dense import Dense
+from madi.pretrain.dense import Dense, noise_tokens
 from madi.pretrain.loop import autocast, train
 from madi.pretrain.mix import Blocks, batch_of
+from madi.pretrain.reader import Reader, reading
 from madi.pretrain.settings import BaseSettings, Settings, checkpoint
 from madi.scenes import samples
 from madi.scenes.render import render
@@ -41,18 +42,46 @@ def build(own: BaseSettings, channels: int, vocabulary: int):
     return stock
 
 
-def loss(dense: Dense, batch, generator: torch.Generator, own: BaseSettings) -> tuple[torch.Tensor, dict]:
-    """Squared velocity error, `changed_weight` times where the target's latents differ from the source's."""
-    t = torch.sigmoid(torch.randn(len(batch.target), generator=generator))
+class Learner(torch.nn.Module):
+    """The transformer, and readers of the source from its tokens halfway and of the target from the noise tokens
+    before the last block, both thrown away. What the words ask to change must be known by then."""
+
+    def __init__(self, packed: Packed, side: int):
+        super().__init__()
+        self.stock, self.layers = packed.stock, len(packed.stock.layers)
+        width = packed.stock.config.hidden_size
+        self.source, self.target = Reader(width, side), Reader(width, side)
+
+    def told(self, held: list[torch.Tensor], batch, own: BaseSettings) -> torch.Tensor:
+        """Cross-entropy of both; what an edit changes counts `changed_weight` times."""
+        side = self.source.shares.shape[1]
+        changed = batch.target_labels != batch.source_labels
+        weight = 1 + (own.changed_weight - 1) * changed.float()
+        answers = self.target(noise_tokens(held[self.layers - 2], batch, side))
+        loss = reading(answers, batch.target_labels, weight)
+        shown = [k for k, prompt in enumerate(batch.prompts) if prompt.slots]
+        if shown:
+            firsts = [batch.prompts[k].slots[0] for k in shown]
+            tokens = torch.stack([held[self.layers // 2 - 1][k, a:b] for k, (a, b) in zip(shown, firsts)])
+            loss = loss + reading(self.source(tokens), batch.source_labels[shown])
+        return loss
+
+
+def loss(learner: Learner, dense: Dense, batch, generator: torch.Generator, own: BaseSettings):
+    """(squared velocity error, `changed_weight` times where the target's latents differ from the source's, and
+    `reader` times what the readers tell; notes). Times are logit-normal around `time_mean`: t = 0 is noise."""
+    t = torch.sigmoid(own.time_mean + torch.randn(len(batch.target), generator=generator))
     noise = torch.randn(batch.target.shape, generator=generator)
     at = t[:, None, None, None]
     with autocast(own.train.precision):
-        velocity = dense(at * batch.target + (1 - at) * noise, t, batch)
+        velocity, held = dense.states(at * batch.target + (1 - at) * noise, t, batch)
+        told = learner.told(held, batch, own)
     changed = ((batch.target - batch.source).abs().amax(1, keepdim=True) > own.changed_above).float()
     weight = 1 + (own.changed_weight - 1) * changed
     error = (velocity - (batch.target - noise)) ** 2
     value = (weight * error).flatten(1).mean(1) / weight.flatten(1).mean(1)
-    return value.mean(), {"plain": float(error.detach().mean())}
+    notes = {"plain": float(error.detach().mean()), "told": float(told.detach())}
+    return value.mean() + own.reader * told, notes
 
 
 def fit(settings: Settings, folder: Path, out: Path, state: Path) -> dict:
@@ -65,19 +94,18 @@ def fit(settings: Settings, folder: Path, out: Path, state: Path) -> dict:
     codec = Codec(AutoencoderKL.from_pretrained(folder / "vae"))
     packed = Packed(build(own, codec.channels, len(tokens.tokenizer)))
     weights, per_block = Weights(packed, tokens, codec), sum(own.counts)
+    learner = Learner(packed, own.sample["size_px"] // 16)
     dense, batches = Dense(packed), Stream(Blocks(own, tokens, codec, settings.size_px, 10**6), per_block)
 
     def loss_of(step: int):
         length, found = batches.at(step)
         generator = torch.Generator().manual_seed(own.train.seed * 10**6 + step)
-        return loss(dense, batch_of(length, found), generator, own)
+        return loss(learner, dense, batch_of(length, found), generator, own)
 
     def look(step: int):
         print(json.dumps(quality(weights, own, state / f"sheet_{step}.jpg", 16)), flush=True)
 
-    train(
-        packed.stock, loss_of, own.train, checkpoint(state, settings, "base"), look=look, look_every=own.look_every
-    ).swap()
+    train(learner, loss_of, own.train, checkpoint(state, settings, "base"), look=look, look_every=own.look_every).swap()
     rest = [i for i in range(len(tokens.tokenizer)) if i != tokens.pause_id]
     with torch.no_grad():
         packed.stock.embed_tokens.weight[tokens.pause_id] = packed.stock.embed_tokens.weight[rest].mean(0)

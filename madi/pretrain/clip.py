@@ -1,8 +1,7 @@
 """The small CLIP: `open_clip`'s own model, trained on scenes and captions, both pictures of an edit in one batch.
 
 Shapes: B edits, N = 2B pictures (sources, then targets) with N captions and N near captions (one op away).
-Beside the contrastive loss a linear reader, thrown away afterwards, must tell the scene from either tower's embedding:
-it makes both towers look at every thing early, which a contrastive loss alone finds slowly at this size.
+Beside the contrastive loss a reader (reader.py) must tell the scene from either tower's embedding.
 """
 
 from __future__ import annotations
@@ -18,17 +17,16 @@ from PIL import Image, ImageFilter
 from safetensors.torch import save_file
 
 from madi.pretrain.loop import autocast, train
+from madi.pretrain.reader import WIDTHS, labels, reading
 from madi.pretrain.settings import ClipSettings, Settings, checkpoint
 from madi.pretrain.vae import signed
 from madi.scenes import words
 from madi.scenes.edits import OPS, apply, draw
 from madi.scenes.render import render
 from madi.scenes.samples import Item, items
-from madi.scenes.world import BACKGROUNDS, CELLS, COLOURS, LETTERS, LIGHTS, SHAPES, SIZES, STYLES, Scene
+from madi.scenes.world import COLOURS, LETTERS, SHAPES, SIZES, Scene
 
 SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]
-FIELDS = {"shape": SHAPES, "colour": COLOURS, "size": SIZES, "letter": LETTERS}
-LOOKS = {"background": BACKGROUNDS, "style": STYLES, "light": LIGHTS}
 KINDS = [op for group in OPS.values() for op in group]
 
 
@@ -56,29 +54,6 @@ def build(settings: ClipSettings, vocabulary: int) -> tuple[torch.nn.Module, dic
     text |= {"pool_type": "eos", "eos_id": SPECIAL.index("</s>"), "pad_id": SPECIAL.index("<pad>")}
     config = dict(settings.model) | {"text_cfg": dict(settings.model["text_cfg"]) | text}
     return CLIP(**config), config
-
-
-def labels(scenes: list[Scene]) -> torch.Tensor:
-    """int64 [N, 3 + 9 * 4]: looks, then shape, colour, size, letter of each cell; 0 is none."""
-    rows = []
-    for scene in scenes:
-        row = [values.index(getattr(scene, name)) for name, values in LOOKS.items()]
-        for cell in range(len(CELLS)):
-            thing = scene.at(cell)
-            for name, values in FIELDS.items():
-                value = getattr(thing, name) if thing else None
-                row.append(0 if value is None else 1 + values.index(value))
-        rows.append(row)
-    return torch.tensor(rows)
-
-
-WIDTHS = [len(v) for v in LOOKS.values()] + [1 + len(v) for v in FIELDS.values()] * len(CELLS)
-
-
-def reading(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of the reader's answers, `logits` [N, sum of WIDTHS]."""
-    parts = logits.float().split(WIDTHS, 1)
-    return sum(F.cross_entropy(part, truth[:, k]) for k, part in enumerate(parts)) / len(WIDTHS)
 
 
 def near(scene: Scene, rng: Random) -> str:

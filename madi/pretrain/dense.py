@@ -51,7 +51,7 @@ def visible(batch: Batch, tail: int) -> torch.Tensor:
 
 
 class Dense:
-    """Velocity of a batch through `packed`'s own parameters."""
+    """Velocity of a batch through `packed`'s own parameters, and what its blocks hold on the way."""
 
     def __init__(self, packed: Packed, compiled: bool = True):
         self.packed = packed
@@ -59,6 +59,10 @@ class Dense:
 
     def __call__(self, x: torch.Tensor, t: torch.Tensor, batch: Batch) -> torch.Tensor:
         """[B,C,h,w] at noisy latents x [B,C,h,w] and times t [B]."""
+        return self.states(x, t, batch)[0]
+
+    def states(self, x: torch.Tensor, t: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """(velocity, [B,S,W] after each block)."""
         packed, stock = self.packed, self.packed.stock
         noise = packed.noise_tokens(x)
         clock = stock.time_proj(t).type_as(noise)
@@ -70,8 +74,15 @@ class Dense:
         h = h.view(len(starts), batch.length, -1)
         cos, sin = stock.rope(h, torch.arange(batch.length)[None])
         mask = visible(batch, tail)
+        held = []
         for layer in stock.layers:
             h = self.block(layer, h, mask, cos, sin)
-        last = starts + torch.tensor([len(p) + 1 for p in batch.prompts])
-        rows = _norm(stock.norm, h).flatten(0, 1)[last[:, None] + torch.arange(tail - 1)]
-        return packed.velocity(rows.float(), stock.t_embedder(clock), x.shape).float()
+            held.append(h)
+        rows = noise_tokens(_norm(stock.norm, h), batch, tail - 1)
+        return packed.velocity(rows.float(), stock.t_embedder(clock), x.shape).float(), held
+
+
+def noise_tokens(h: torch.Tensor, batch: Batch, count: int) -> torch.Tensor:
+    """[B,count,W]: of h [B,S,W], the noise tokens of each sample."""
+    first = torch.tensor([len(prompt) + 1 for prompt in batch.prompts])
+    return h[torch.arange(len(h))[:, None], first[:, None] + torch.arange(count)]

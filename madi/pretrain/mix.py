@@ -14,6 +14,7 @@ import torch
 
 from madi.model.codec import Codec
 from madi.model.prompt import Prompt, Tokens
+from madi.pretrain.reader import labels
 from madi.pretrain.settings import BaseSettings
 from madi.scenes import samples
 from madi.scenes.render import render
@@ -21,21 +22,25 @@ from madi.scenes.render import render
 
 @dataclass
 class Drawn:
-    """One item with its latents, float32 [C,h,w]; `words` is the instruction, sometimes with its plan spelt out."""
+    """One item with its latents, float32 [C,h,w]; `words` is the instruction, sometimes with its plan spelt out;
+    `truth` holds the labels of the target and of the first source (the target's again where there is none)."""
 
     words: str
     sources: list[np.ndarray]
     target: np.ndarray
+    truth: tuple[np.ndarray, np.ndarray]
 
 
 @dataclass
 class Batch:
     """B samples with prompts of at most `length` tokens, time and noise tokens included. target, source [B,C,h,w];
-    source is the target again where there is none (T2I): nothing to weigh."""
+    source is the target again where there is none (T2I): nothing to weigh. Labels [B,F] of the scenes of both."""
 
     prompts: list[Prompt]
     target: torch.Tensor
     source: torch.Tensor
+    target_labels: torch.Tensor
+    source_labels: torch.Tensor
     length: int
 
 
@@ -69,7 +74,8 @@ class Blocks(torch.utils.data.Dataset):
         return batches
 
     def worded(self, one: Drawn, rng: Random) -> tuple:
-        """(ids, slots, sources, target) of one use: text and images dropped together, or the text alone."""
+        """(ids, slots, sources, target, first source, labels of both) of one use: text and images dropped together, or
+        the text alone."""
         chance, images = rng.random(), [torch.from_numpy(s) for s in one.sources]
         if chance < self.own.drop_all:
             prompt = self.tokens.dropped() if chance < self.own.drop_all / 2 else self.tokens.negative()
@@ -83,6 +89,7 @@ class Blocks(torch.utils.data.Dataset):
             one.sources if prompt.slots else [],
             one.target,
             (one.sources or [one.target])[0],
+            *one.truth,
         )
 
 
@@ -106,13 +113,13 @@ def encode(codec: Codec, items, own: BaseSettings, rng: Random, size: int) -> li
         if item.plan and rng.random() < own.plans:
             words = " ".join([words, *item.plan])  # spelt out without pause tokens: those belong to expressive runs
         end = at + len(item.sources)
-        drawn.append(Drawn(words, list(latents[at:end]), latents[end]))
+        truth = labels([item.target, (item.sources or [item.target])[0]]).numpy()
+        drawn.append(Drawn(words, list(latents[at:end]), latents[end], tuple(truth)))
         at = end + 1
     return drawn
 
 
 def batch_of(length: int, found: list[tuple]) -> Batch:
     """Tensors of what a worker drew."""
-    prompts = [Prompt(ids, slots, [torch.from_numpy(s) for s in sources]) for ids, slots, sources, _, _ in found]
-    target, source = (torch.from_numpy(np.stack([one[k] for one in found])) for k in (3, 4))
-    return Batch(prompts, target, source, length)
+    prompts = [Prompt(ids, slots, [torch.from_numpy(s) for s in sources]) for ids, slots, sources, *_ in found]
+    return Batch(prompts, *(torch.from_numpy(np.stack([one[k] for one in found])) for k in (3, 4, 5, 6)), length)

@@ -68,7 +68,8 @@ class VaeSettings(Strict):
 class BaseSettings(Strict):
     """The transformer, and the mix it is trained on (kind: weight). `block` items are drawn and encoded at a time and
     used `reuse` times, in counts[k] batches of batches[k] samples of at most lengths[k] tokens. `loose`, `plans`,
-    `drop_all`, `drop_text`: shares. Latents that differ by `changed_above` from the source's weigh `changed_weight`."""
+    `drop_all`, `drop_text`: shares. Latents that differ by `changed_above` from the source's weigh `changed_weight`.
+    `reader`: weight of the readers' loss; `time_mean`: centre of the logit-normal times."""
 
     model: dict
     train: Steps
@@ -84,6 +85,8 @@ class BaseSettings(Strict):
     drop_text: float
     changed_weight: float
     changed_above: float
+    reader: float
+    time_mean: float
     look_every: int
     held_out: int
     sample: dict

@@ -12,12 +12,13 @@ from madi.model.prompt import NEGATIVE, PAUSE, content
 from madi.pretrain.settings import read
 from madi.pretrain.ship import PROVENANCE, hashes
 from madi.scenes import samples
+from madi.scenes.parse import read as read_scene
 from madi.scenes.render import render
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "assets" / "tiny"
 FOLDERS = ("omnigen", "clip", "dino")
-MOST = {"omnigen/transformer": 1_920_000, "omnigen/vae": 250_000, "clip": 800_000, "dino": 800_000}
+MOST = {"omnigen/transformer": 1_900_000, "omnigen/vae": 250_000, "clip": 800_000, "dino": 800_000}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +66,7 @@ def test_parameters_stay_below_the_limit(part):
 
 
 def test_all_of_it_fits_fifteen_megabytes():
-    assert sum(path.stat().st_size for path in TINY.rglob("*") if path.is_file()) <= 15 * 2**20
+    assert sum(path.stat().st_size for path in TINY.rglob("*") if path.is_file()) <= 15e6
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
@@ -85,13 +86,37 @@ def test_round_trips_keep_the_picture(pipeline):
     assert np.abs(codec.decode(latents).astype(int) - images).mean() < 5
 
 
+def exactly_read(codec, count: int) -> float:
+    """Share of validation scenes that the parser reads back from their round trips without a slip."""
+    from madi.pretrain.vae import scenes
+
+    found = scenes(count, "validation", "exactly")
+    trips = codec.decode(codec.encode(np.stack([render(scene) for scene in found])))
+    return sum(read_scene(trip).scene == scene for scene, trip in zip(found, trips)) / count
+
+
+def test_the_parser_reads_round_trips(pipeline):
+    from madi.model.codec import Codec
+
+    assert exactly_read(Codec(pipeline.vae), 100) >= 0.98
+
+
+@pytest.mark.slow
+def test_the_parser_reads_ninety_nine_in_a_hundred_round_trips(pipeline):
+    from madi.model.codec import Codec
+
+    assert exactly_read(Codec(pipeline.vae), 1000) >= 0.99
+
+
 def test_clip_is_as_good_as_its_provenance_says():
     from madi.pretrain import clip
 
     told = json.loads((TINY / "clip" / PROVENANCE).read_text())["quality"]
     held = clip.quality(TINY / "clip", read(ROOT / "config/pretrain.yaml"), n=96)
     for name in ("caption_among_16", "clip_dir_sign"):
-        assert abs(held[name] - told[name]) < 0.12  # three standard errors of so small a sample
+        assert abs(held[name] - told[name]) < 0.15  # three standard errors of so small a sample
+    assert held["clip_dir_sign"] >= 0.92 and told["clip_dir_sign"] >= 0.95
+    assert min(told["clip_dir_sign_by_task"].values()) >= 0.85
 
 
 def test_vit_falls_with_the_share_changed():

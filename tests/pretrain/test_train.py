@@ -11,6 +11,7 @@ from madi.pretrain import vae
 from madi.pretrain.dense import Dense
 from madi.pretrain.loop import train
 from madi.pretrain.mix import batch_of
+from madi.pretrain.reader import WIDTHS
 from madi.pretrain.settings import Steps, VaeSettings, checkpoint, rate, read
 from madi.scenes.edits import scene_of
 from madi.scenes.samples import split_of, until
@@ -50,8 +51,9 @@ def test_a_training_of_other_settings_starts_anew(tmp_path):
 def test_dense_forward_is_the_packed_forward():
     packed, rng = Packed(small()).eval(), np.random.default_rng(0)
     image = rng.standard_normal((4, 4, 4)).astype(np.float32)
-    edit = ([5, 6, 0, 0, 0, 0, 7, 8], [(2, 6)], [image], image, image)
-    words = ([9, 10, 11], [], [], image, image)
+    truth = np.zeros(len(WIDTHS), np.int64)
+    edit = ([5, 6, 0, 0, 0, 0, 7, 8], [(2, 6)], [image], image, image, truth, truth)
+    words = ([9, 10, 11], [], [], image, image, truth, truth)
     batch = batch_of(20, [words, edit])
     x, t = torch.randn(2, 4, 4, 4), torch.tensor([0.2, 0.7])
     with torch.no_grad():
