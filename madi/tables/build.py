@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,15 +67,22 @@ def ask_board(query: Query, board: Board) -> Units:
 
 def estimate(query: Query, units: Units, source: Source, name: str) -> tuple[float | None, stats.Interval]:
     """Value and 95 % interval of a cell from its units."""
+    strata = strata_of(query, units)
     if query.statistic == "macro":
-        strata = {tag: sums_of(units, units.strata == tag) for tag in sorted(set(units.strata))}
         value = float(np.mean([sums.ratio for sums in strata.values()])) if strata else None
         return value, stats.macro_interval(strata, source.resamples, source.seed, name)
-    sums = sums_of(units)
+    sums = strata[""]
     if query.rate and sums.ratio is not None:
         low, high = stats.wilson(sums.ratio / query.scale, len(sums.names))
         return sums.ratio, (low * query.scale, high * query.scale)
     return sums.ratio, stats.mean_interval(sums, source.resamples, source.seed, name)
+
+
+def strata_of(query: Query, units: Units) -> stats.Strata:
+    """The sums that a cell's value is the mean of: one a tag of GenEval for its average, else all units in one."""
+    if query.statistic == "macro":
+        return {tag: sums_of(units, units.strata == tag) for tag in sorted(set(units.strata))}
+    return {"": sums_of(units)}
 
 
 def sums_of(units: Units, mask: np.ndarray | None = None) -> stats.Sums:
@@ -162,7 +168,10 @@ def block_cells(table: str, key: str, block: Block, source: Source):
 
 
 def best_row(column: str, rows: dict[str, Row], block: Block, grid: dict, source: Source) -> str | None:
-    """The row whose cell beats every other of its column by a paired interval above zero; None if there is none."""
+    """The row whose cell beats every other reproduced row's of its column, controls too; None if there is none.
+
+    References and gains do not compete.
+    """
     rivals = {}
     for row, ask in rows.items():
         made, whole = grid[row, column], merged(block, ask, block.columns[column])
@@ -177,23 +186,10 @@ def best_row(column: str, rows: dict[str, Row], block: Block, grid: dict, source
 
 
 def beaten(top: Answer, other: Answer, source: Source) -> bool:
-    """Whether the first cell's lead over the second holds on the samples both have."""
-    first, second = by_sample(top.units), by_sample(other.units)
-    both = sorted(first.keys() & second.keys())
-    if not both:
-        return False
-    values, rivals = (np.array([found[sample][0] for sample in both]) for found in (first, second))
-    groups = np.array([first[sample][1] for sample in both])
-    return stats.separated(values, rivals, groups, source.resamples, source.seed, f"{top.name}\0{other.name}")
-
-
-def by_sample(units: Units) -> dict[str, tuple[float, str]]:
-    """Mean value (over editors and seeds) and group of each sample."""
-    values: dict[str, list[float]] = {}
-    for sample, value in zip(units.samples, units.values):
-        values.setdefault(sample, []).append(value)
-    groups = dict(zip(units.samples, units.groups))
-    return {sample: (math.fsum(found) / len(found), groups[sample]) for sample, found in values.items()}
+    """Whether the difference of the two values, as the cells print them, has its paired 95 % interval above zero."""
+    first, second = (strata_of(made.query, made.units) for made in (top, other))
+    interval = stats.lead_interval(first, second, source.resamples, source.seed, f"{top.name}\0{other.name}")
+    return interval is not None and interval[0] > 0
 
 
 def cell_of(key: tuple[str, ...], label: str, made: Answer, best: bool, source: Source) -> dict:

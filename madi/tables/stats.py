@@ -31,6 +31,9 @@ class Sums:
         return float(self.values.sum() / total) if total > 0 else None
 
 
+Strata = dict[str, Sums]  # what is averaged without weights: GenEval's tags; one nameless stratum where there are none
+
+
 def group_sums(values_N: np.ndarray, groups_N: np.ndarray, weights_N: np.ndarray | None = None) -> Sums:
     """Sums by group, independent of the order of the N values."""
     weights_N = np.ones(len(values_N)) if weights_N is None else weights_N
@@ -72,23 +75,40 @@ def mean_interval(sums: Sums, resamples: int, seed: int, name: str) -> Interval:
     return percentiles(resampled(sums, draws(len(sums.names), resamples, seed, name)))
 
 
-def macro_interval(strata: dict[str, Sums], resamples: int, seed: int, name: str) -> Interval:
-    """95 % interval of the mean over strata, each resampled within itself; None if one is a single group."""
-    if not strata or any(len(sums.names) < 2 for sums in strata.values()):
+def macro_interval(strata: Strata, resamples: int, seed: int, name: str) -> Interval:
+    """95 % interval of the mean over strata, each resampled within itself; None if one has fewer than three groups."""
+    if not strata or any(len(sums.names) < FEWEST for sums in strata.values()):
         return None
     parts = [resampled(sums, draws(len(sums.names), resamples, seed, f"{name}\0{key}")) for key, sums in strata.items()]
     return percentiles(np.mean(parts, axis=0))
 
 
-def gain_interval(of: Sums, over: Sums, resamples: int, seed: int, name: str) -> Interval:
-    """95 % interval of 100 * (mean(of) / mean(over) - 1), both resampled by the same draws of the same groups."""
-    names = np.union1d(of.names, over.names)
-    if len(names) < FEWEST:
+def paired(first: Sums, second: Sums, resamples: int, seed: int, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Both weighted means [R] under the same draws of the same groups; None if either has fewer than three groups."""
+    if min(len(first.names), len(second.names)) < FEWEST:
         return None
+    names = np.union1d(first.names, second.names)
     draws_RG = draws(len(names), resamples, seed, name)
+    return resampled(spread(first, names), draws_RG), resampled(spread(second, names), draws_RG)
+
+
+def gain_interval(of: Sums, over: Sums, resamples: int, seed: int, name: str) -> Interval:
+    """95 % interval of 100 * (mean(of) / mean(over) - 1), paired."""
+    pair = paired(of, over, resamples, seed, name)
+    if pair is None:
+        return None
     with np.errstate(invalid="ignore", divide="ignore"):
-        ratio_R = resampled(spread(of, names), draws_RG) / resampled(spread(over, names), draws_RG)
-    return percentiles(100 * (ratio_R - 1))
+        return percentiles(100 * (pair[0] / pair[1] - 1))
+
+
+def lead_interval(first: Strata, second: Strata, resamples: int, seed: int, name: str) -> Interval:
+    """95 % interval of the first's mean over strata less the second's, paired; None if their strata differ."""
+    if not first or first.keys() != second.keys():
+        return None
+    pairs = [paired(first[key], second[key], resamples, seed, f"{name}\0{key}") for key in sorted(first)]
+    if None in pairs:
+        return None
+    return percentiles(np.mean([better - worse for better, worse in pairs], axis=0))
 
 
 def spread(sums: Sums, names: np.ndarray) -> Sums:
@@ -109,9 +129,3 @@ def wilson(rate: float, n: int) -> Interval:
     centre = (rate + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z / (1 + Z**2 / n) * np.sqrt(rate * (1 - rate) / n + Z**2 / (4 * n**2))
     return float(max(0.0, centre - half)), float(min(1.0, centre + half))
-
-
-def separated(better: np.ndarray, worse: np.ndarray, groups: np.ndarray, resamples: int, seed: int, name: str) -> bool:
-    """Whether the paired difference better - worse [N] has its 95 % interval above zero."""
-    interval = mean_interval(group_sums(better - worse, groups), resamples, seed, name)
-    return interval is not None and interval[0] > 0

@@ -131,10 +131,13 @@ def as_markdown(name: str, table: Table, cells: Cells, bars: dict, spec: TablesS
     return "\n".join(lines)
 
 
+BOLD = (  # build.best_row, in words
+    "the best of its column, where a paired interval separates it from every other row that was run here, controls "
+    "included (floor, ceiling and gains aside)"
+)
 FOOT = (
     "Value [95 % interval] (paper: printed value). One training seed: intervals cover samples only, no verdict. "
-    "Rows in italics are not the paper's. Bold: a best cell whose paired interval separates it from every other "
-    "system's. † not run at this scale. ‡ no public weights."
+    f"Rows in italics are not the paper's. Bold: {BOLD}. † not run at this scale. ‡ no public weights."
 )
 MARKS = {"not run at this scale": "†", "no public weights": "‡"}
 

@@ -16,7 +16,7 @@ TASKS = ("add", "background", "color", "global", "local", "remove", "style", "te
 TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 SYSTEMS = ("omnigen", "ft", "ft_ep", "magd", "magd_ep", "magd_level05", "magd_rate05", "magd_zero")
 REFERENCES = ("copy", "truth", "truth_vae", "other_truth")
-SIZES = {"emu_edit": 24, "magicbrush": 12, "complex_edit": 24, "idea_bench": 12, "geneval": 12, "validation": 16}
+SIZES = {"emu_edit": 24, "magicbrush": 12, "complex_edit": 24, "idea_bench": 12, "geneval": 18, "validation": 16}
 ASKS = (
     (("emu_edit",), (*SYSTEMS, *REFERENCES), (0,), (0,)),
     (("magicbrush", "complex_edit", "idea_bench"), ("omnigen", "ft", "ft_ep", "magd_ep", *REFERENCES), (0,), (0,)),

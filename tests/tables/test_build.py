@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from madi.errors import MadiError
-from madi.tables import build, sources
-from madi.tables.board import Board, Query
+from madi.tables import build, sources, write
+from madi.tables.board import Board, Query, Units
 from madi.tables.spec import TablesSpec
 
 
@@ -153,10 +153,10 @@ def lifted(made, editor, by):
     return sources.Source(**{**vars(made.source), "board": Board(frame, made.source.samples)})
 
 
-def best_rows(source, column="DINO"):
-    spec = source.spec.model_copy(update={"tables": {"2": source.spec.tables["2"]}, "figures": {}})
+def best_rows(source, column="DINO", table="2"):
+    spec = source.spec.model_copy(update={"tables": {table: source.spec.tables[table]}, "figures": {}})
     cells, _ = build.build(sources.Source(**{**vars(source), "spec": spec}))
-    mine = [c for c in cells if c["table"] == "2" and c["column"] == column]
+    mine = [c for c in cells if c["block"] == "emu_edit" and c["column"] == column]
     return [c["row"] for c in mine if json.loads(c["query"])["best"]]
 
 
@@ -172,6 +172,57 @@ def test_bold_needs_a_lead_that_its_paired_interval_separates(made):
     tie.loc[(tie.editor == "magd") & (tie.metric == "dino") & (tie.against == "source"), "value"] += 0.5
     source = sources.Source(**{**vars(made.source), "board": Board(tie, made.source.samples)})
     assert best_rows(source) == []  # two equal leaders: neither
+
+
+def said(values, weights=1.0, tags=None, statistic="mean"):
+    """An answer of one sample a group, with these values [U], weights and tags."""
+    names = np.array([f"s{i:02d}" for i in range(len(values))])
+    units = Units(
+        samples=names,
+        groups=names,
+        strata=np.full(len(values), "") if tags is None else np.array(tags),
+        values=np.asarray(values, float),
+        weights=np.broadcast_to(weights, len(values)).astype(float),
+        excluded=0,
+        missing=0,
+        scores=[],
+    )
+    ask = Query(benchmark="b", editors=["e"], pauses=[0], seeds=[0], parts=["dino/source"], statistic=statistic)
+    return build.Answer("name", query=ask, units=units)
+
+
+def test_bold_tests_the_weighted_mean_that_the_cell_prints(made):
+    """As of the judge's filtered columns: a sample of weight one half counts one half in the lead too."""
+    flat = said(np.full(40, 0.6))
+    mixed = np.tile([1.0, 0.0], 20)  # unweighted 0.5, behind; weighted 0.8, ahead
+    weighted = said(mixed, np.where(mixed == 1, 1.0, 0.25))
+    assert build.beaten(weighted, flat, made.source)
+    assert not build.beaten(flat, weighted, made.source)
+
+
+def test_bold_tests_the_mean_over_tags_that_the_cell_prints(made):
+    """As of GenEval's average: ahead in the small tag, behind in the large one, ahead over both."""
+    tags = ["large"] * 36 + ["small"] * 4
+    first = said([0.4] * 36 + [0.9] * 4, tags=tags, statistic="macro")
+    second = said([0.5] * 40, tags=tags, statistic="macro")
+    assert build.beaten(first, second, made.source)
+    assert not build.beaten(second, first, made.source)
+
+
+def test_words_on_bold_say_who_competes(made):
+    """Controls of the same system do, the references do not: as the notes say."""
+    rows = made.source.spec.tables["1"].blocks["emu_edit"].rows
+    frame = made.frame()
+    mask = (frame.editor == "magd_ep") & (frame.metric == "dino") & (frame.pause == 0) & (frame.seed == 0)
+    frame.loc[mask | (frame.editor == "truth") & (frame.metric == "dino"), "value"] += 0.5
+    frame.loc[(frame.pause == 8) & (frame.metric == "dino"), "value"] += 0.5
+    source = sources.Source(**{**vars(made.source), "board": Board(frame, made.source.samples)})
+    assert {"magd_ep", "magd_ep_pause8"} <= rows.keys()
+    assert best_rows(source, "DINO", "1") == []  # its own fixed pause count is as good
+    frame.loc[(frame.pause == 8) & (frame.metric == "dino"), "value"] -= 0.5
+    source = sources.Source(**{**vars(made.source), "board": Board(frame, made.source.samples)})
+    assert best_rows(source, "DINO", "1") == ["magd_ep"]
+    assert "every other row that was run here, controls included (floor, ceiling and gains aside)" in write.FOOT
 
 
 def test_two_scores_of_one_edit_are_named(made):

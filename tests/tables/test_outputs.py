@@ -117,6 +117,7 @@ def test_the_page_stands_alone(out):
     assert "<script" not in html and "@import" not in html and "url(" not in html
     assert "One training seed: intervals cover samples only, no verdict" in html
     assert "its numbers are not the paper" in html.lower()
+    assert write.BOLD in html
     for name in TABLES:
         assert f'id="table-{name}"' in html
 

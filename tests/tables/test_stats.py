@@ -45,6 +45,10 @@ def test_the_bootstrap_covers_about_as_often_as_it_says():
 def test_too_few_groups_give_no_interval():
     assert interval(np.ones(2), np.array(["a", "b"])) is None
     assert stats.wilson(0.0, 0) is None
+    three = stats.group_sums(VALUES[:3], GROUPS[:3])
+    two = stats.group_sums(VALUES[:2], GROUPS[:2])
+    assert stats.macro_interval({"a": three, "b": two}, 500, 0, "x") is None
+    assert stats.macro_interval({"a": three, "b": three}, 500, 0, "x") is not None
 
 
 @pytest.mark.parametrize("rate, n, low, high", [(0.5, 10, 0.2366, 0.7634), (0.0, 10, 0.0, 0.2775), (1.0, 5, 0.5655, 1)])
@@ -52,12 +56,41 @@ def test_wilson_against_published_values(rate, n, low, high):
     assert stats.wilson(rate, n) == pytest.approx((low, high), abs=1e-4)
 
 
+def lead(first, second, groups, weights=None):
+    """Interval of the difference of two means over the same groups, the first of them weighted."""
+    better, worse = stats.group_sums(first, groups, weights), stats.group_sums(second, groups)
+    return stats.lead_interval({"": better}, {"": worse}, 500, 0, "x")
+
+
 def test_a_paired_lead_is_seen_through_noise_that_both_share():
     shared = RNG.normal(0, 1, 60)
-    lead, groups = shared + 0.1 + RNG.normal(0, 0.02, 60), np.arange(60).astype(str)
-    assert stats.separated(lead, shared, groups, 500, 0, "x")
-    assert not stats.separated(shared, lead, groups, 500, 0, "x")
-    assert not stats.separated(shared, shared, groups, 500, 0, "x")
+    ahead, groups = shared + 0.1 + RNG.normal(0, 0.02, 60), np.arange(60).astype(str)
+    low, high = lead(ahead, shared, groups)
+    assert 0 < low < (ahead - shared).mean() < high < 0.12
+    assert lead(shared, ahead, groups)[1] < 0
+    assert lead(shared, shared, groups) == (0, 0)
+
+
+def test_a_lead_is_of_weighted_means():
+    values, groups = np.tile([1.0, 0.0], 30), np.arange(60).astype(str)
+    light = np.where(values == 1, 1.0, 0.5)  # a mean of 2 / 3
+    low, high = lead(values, values, groups, light)
+    assert 0 < low < 1 / 6 < high
+
+
+def test_a_lead_over_strata_counts_each_the_same():
+    groups = np.arange(40).astype(str)
+    ahead = {"a": stats.group_sums(np.full(36, 0.4), groups[:36]), "b": stats.group_sums(np.full(4, 0.9), groups[36:])}
+    behind = {"a": stats.group_sums(np.full(36, 0.5), groups[:36]), "b": stats.group_sums(np.full(4, 0.5), groups[36:])}
+    assert stats.lead_interval(ahead, behind, 500, 0, "x") == pytest.approx((0.15, 0.15))  # pooled: 0.05 behind
+    assert stats.lead_interval(ahead, {"a": behind["a"]}, 500, 0, "x") is None  # means over other strata
+    assert stats.lead_interval({}, {}, 500, 0, "x") is None
+
+
+def test_a_pair_needs_three_groups_on_either_side():
+    many, few = stats.group_sums(VALUES, GROUPS), stats.group_sums(VALUES[:2] + 9, GROUPS[:2])
+    assert stats.lead_interval({"": few}, {"": many}, 500, 0, "x") is None
+    assert stats.gain_interval(few, many, 500, 0, "x") is None
 
 
 def test_gain_is_of_one_mean_over_the_other():

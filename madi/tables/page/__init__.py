@@ -160,6 +160,7 @@ def render(config, cells: list[dict], scores: pd.DataFrame, samples, edits, figu
         galleries=galleries(config, spec, samples, edits, marks_of(scores)),
         thresholds=[(name, bars.get(name), threshold) for name, threshold in spec.thresholds.items()],
         counts=cell_counts(cells),
+        bold=write.BOLD,
     )
 
 
