@@ -38,15 +38,18 @@ class Query(BaseModel):
 
 @dataclass
 class Units:
-    """The answer to a query: values of the samples that have one, and where they come from."""
+    """The answer to a query: values of the units that have one, and where they come from.
+
+    A sample of which only some seeds or editors are lost is both in `samples` and among the lost.
+    """
 
     samples: np.ndarray  # [U] of those with a value
     groups: np.ndarray
     strata: np.ndarray
     values: np.ndarray
     weights: np.ndarray
-    excluded: int
-    missing: int
+    excluded: set[str]  # samples lost to a rule
+    missing: set[str]  # samples lost for want of an edit or a score
     scores: list[tuple[str, str]]  # (score_id, edit_id)
 
 
@@ -116,14 +119,15 @@ class Board:
         barred = np.array([any(status[row] == "excluded" for _, status, _ in parts) for row in picked], bool)
         values_U, weights_U = combine(values_UK[whole], query.combine)
         keep = picked[whole][weights_U > 0]
+        undecided = {why: rows_UC.max(axis=1, initial=-1)[undecided_U == why] for why in ("excluded", "missing")}
         return Units(
             samples=self.keys["sample_id"][keep].astype(str),
             groups=self.keys["group_id"][keep].astype(str),
             strata=self.keys["tag"][keep].astype(str),
             values=values_U[weights_U > 0] * query.scale,
             weights=weights_U[weights_U > 0],
-            excluded=int((barred & ~whole).sum() + (weights_U == 0).sum() + (undecided_U == "excluded").sum()),
-            missing=int((~barred & ~whole).sum() + (undecided_U == "missing").sum()),
+            excluded=self._samples(picked[barred & ~whole], picked[whole][weights_U == 0], undecided["excluded"]),
+            missing=self._samples(picked[~barred & ~whole], undecided["missing"]),
             scores=self._lineage(used),
         )
 
@@ -183,7 +187,8 @@ class Board:
         there = rows_UC >= 0
         grid_UC = np.where(there, values[rows_UC], np.nan)
         known = np.isfinite(grid_UC).any(axis=1)
-        first = rows_UC.max(axis=1, initial=-1)[known]  # any of the unit's edits: all are of one sample
+        some_U = rows_UC.max(axis=1, initial=-1)  # any of the unit's edits: all are of one sample
+        first = some_U[known]
         met = choose.admitted(grid_UC, query.bar).any(axis=1)[known].astype(float)
         return Units(
             samples=self.keys["sample_id"][first].astype(str),
@@ -191,10 +196,14 @@ class Board:
             strata=self.keys["tag"][first].astype(str),
             values=met * query.scale,
             weights=np.ones(len(met)),
-            excluded=int((undecided_U == "excluded").sum()),
-            missing=int((undecided_U == "missing").sum()),
+            excluded=self._samples(some_U[undecided_U == "excluded"]),
+            missing=self._samples(some_U[undecided_U == "missing"]),
             scores=self._lineage([(ids, rows_UC[there])]),
         )
+
+    def _samples(self, *rows: np.ndarray) -> set[str]:
+        """The samples that these edits are of."""
+        return set(self.keys["sample_id"][np.concatenate(rows)].astype(str).tolist())
 
     def _lineage(self, used: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[str, str]]:
         edit_ids = self.keys["edit_id"]

@@ -124,8 +124,8 @@ def gain(name: str, of: Answer, over: Answer, source: Source) -> Answer:
         *(np.concatenate([getattr(u, f) for u in (of.units, over.units)]) for f in ("samples", "groups", "strata")),
         values=np.concatenate([of.units.values, over.units.values]),
         weights=np.concatenate([of.units.weights, over.units.weights]),
-        excluded=of.units.excluded + over.units.excluded,
-        missing=of.units.missing + over.units.missing,
+        excluded=of.units.excluded | over.units.excluded,
+        missing=of.units.missing | over.units.missing,
         scores=sorted(set(of.units.scores) | set(over.units.scores)),
     )
     return Answer(name, "scores", value, f"{value:z.1f}%", interval, "ok", None, both)
@@ -205,14 +205,19 @@ def cell_of(key: tuple[str, ...], label: str, made: Answer, best: bool, source: 
         text=made.text,
         low=low,
         high=high,
-        n=len(made.units.values) if made.units else 0,
-        excluded=made.units.excluded if made.units else 0,
-        missing=made.units.missing if made.units else 0,
+        **counts(made.units),
         reported=reported,
         reported_value=as_number(reported),
         query=json.dumps({"ask": ask, "best": best, "status": made.status}, sort_keys=True),
         digest=digest(made.units.scores if made.units else [], source.prints),
     )
+
+
+def counts(units: Units | None) -> dict[str, int]:
+    """Samples behind a cell, and samples lost to it: each once, however many seeds, editors or rows it comes from."""
+    if units is None:
+        return dict(n=0, excluded=0, missing=0)
+    return dict(n=len(set(units.samples)), excluded=len(units.excluded), missing=len(units.missing))
 
 
 def digest(scores: list[tuple[str, str]], prints: dict[str, str]) -> str:

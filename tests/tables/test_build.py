@@ -35,7 +35,7 @@ def test_every_measured_cell_recomputes_from_its_own_scores_alone(made):
         name = "/".join(cell[part] for part in ("table", "block", "row", "column"))
         value, interval = build.estimate(Query(**ask), units, made.source, name)
         assert (value, interval or (None, None)) == (cell["value"], (cell["low"], cell["high"])), name
-        assert (len(units.values), units.excluded) == (cell["n"], cell["excluded"]), name
+        assert build.counts(units) == {key: cell[key] for key in ("n", "excluded", "missing")}, name
         checked += 1
     assert checked > 60
 
@@ -183,12 +183,28 @@ def said(values, weights=1.0, tags=None, statistic="mean"):
         strata=np.full(len(values), "") if tags is None else np.array(tags),
         values=np.asarray(values, float),
         weights=np.broadcast_to(weights, len(values)).astype(float),
-        excluded=0,
-        missing=0,
+        excluded=set(),
+        missing=set(),
         scores=[],
     )
     ask = Query(benchmark="b", editors=["e"], pauses=[0], seeds=[0], parts=["dino/source"], statistic=statistic)
     return build.Answer("name", query=ask, units=units)
+
+
+def test_a_sample_counts_once_however_many_seeds_or_rows_it_is_in(made):
+    frame = made.frame()
+    assert made.cell("4", "geneval", "magd", "Avg")["n"] == 18  # over two seeds
+    assert made.cell("4", "geneval", "magd", "Position")["n"] == 3
+    level = (frame.benchmark == "complex_edit") & (frame.sample_id.isin([f"complex_edit-{i:03d}" for i in (0, 4)]))
+    for metric, value in (("qa_if", 9.0), ("qa_idp", 1.0)):  # of level 1, left out by Table 5's rule in every row
+        frame.loc[level & (frame.metric == metric), "value"] = value
+    frame.loc[frame.sample_id == "geneval-000", ["value", "status"]] = None, "missing"
+    source = sources.Source(**{**vars(made.source), "board": Board(frame, made.source.samples)})
+    cells = {(c["table"], c["row"], c["column"]): c for c in build.build(source)[0]}
+    of, over, gain = (cells["5", row, "complexity=0"] for row in ("magd_ep_scaled", "magd_ep", "magd_ep_gain"))
+    assert (of["n"], over["n"]) == (gain["n"], gain["n"]) and gain["n"] == 4
+    assert (of["excluded"], over["excluded"], gain["excluded"]) == (2, 2, 2)
+    assert (cells["4", "magd", "Avg"]["n"], cells["4", "magd", "Avg"]["missing"]) == (17, 1)
 
 
 def test_bold_tests_the_weighted_mean_that_the_cell_prints(made):
