@@ -43,7 +43,8 @@ def from_samples(fact: Fact, benchmark: str, samples: pd.DataFrame, board: Board
     if fact.count == "samples":
         return number(len(mine))
     if fact.count == "tasks":
-        return number(mine.task.nunique())
+        single = mine[mine.complexity.isna()]  # a compound is of several tasks at once: its `task` is its first op's
+        return number(single.task.nunique())
     if fact.count == "levels":
         levels = mine.complexity.dropna().unique()
         return None, listed(levels if len(levels) > 1 else [])

@@ -61,7 +61,7 @@ def sample_rows(benchmark: str, instruction: str = "make the small star {colour}
                 split="bench",
                 group_id=f"{benchmark}-g{i // 4 if benchmark == 'complex_edit' else i // 2}",
                 task=tag if t2i else TASKS[i % len(TASKS)],
-                complexity=i % 4 + 1 if benchmark == "complex_edit" else 1,
+                complexity=i % 4 + 1 if benchmark == "complex_edit" else None,
                 sources=[] if t2i else [image] * (2 if benchmark == "idea_bench" else 1),
                 target={"bytes": picture(benchmark, i, "target"), "path": None},
                 instruction=instruction.replace("{colour}", ("red", "blue", "green")[i % 3]),

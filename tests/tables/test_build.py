@@ -207,6 +207,17 @@ def test_a_sample_counts_once_however_many_seeds_or_rows_it_is_in(made):
     assert (cells["4", "magd", "Avg"]["n"], cells["4", "magd", "Avg"]["missing"]) == (17, 1)
 
 
+def test_a_compound_of_edits_counts_to_no_task(made):
+    shown = {
+        (row, column): made.cell("9", "without inference scaling", row, column)["text"]
+        for row in ("unique_tasks", "complexity_levels")
+        for column in ("Emu-Edit", "MagicBrush", "IdeaBench", "Complex-Edit (Real)")
+    }
+    assert shown["unique_tasks", "Complex-Edit (Real)"] == "N/A" and shown["unique_tasks", "Emu-Edit"] == "8"
+    assert shown["complexity_levels", "Complex-Edit (Real)"] == "1,2,3,4"
+    assert shown["complexity_levels", "Emu-Edit"] == "N/A"
+
+
 def test_bold_tests_the_weighted_mean_that_the_cell_prints(made):
     """As of the judge's filtered columns: a sample of weight one half counts one half in the lead too."""
     flat = said(np.full(40, 0.6))
