@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ TEX = {
     "·": r"$\cdot$",
     ">": "$>$",
     "<": "$<$",
+    "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
 }
 PRETTY = {">=": "≥ "}
 
@@ -135,10 +138,12 @@ BOLD = (  # build.best_row, in words
     "the best of its column, where a paired interval separates it from every other row that was run here, controls "
     "included (floor, ceiling and gains aside)"
 )
-FOOT = (
-    "Value [95 % interval] (paper: printed value). One training seed: intervals cover samples only, no verdict. "
-    f"Rows in italics are not the paper's. Bold: {BOLD}. † not run at this scale. ‡ no public weights."
+NOTES = (
+    "One training seed: intervals cover samples only, no verdict. Rows in italics are not the paper's. "
+    f"Bold: {BOLD}. † not run at this scale. ‡ no public weights."
 )
+FOOT = f"Value [95 % interval] (paper: printed value). {NOTES}"
+TEX_FOOT = f"Value [95 % interval] (value that the paper prints). {NOTES}"
 MARKS = {"not run at this scale": "†", "no public weights": "‡"}
 
 
@@ -153,26 +158,37 @@ def markdown_cell(shown: View) -> str:
 
 
 def as_tex(name: str, table: Table, cells: Cells, bars: dict, spec: TablesSpec) -> str:
-    """booktabs, one tabular a block, without a float of its own."""
-    lines = [f"% {tex(table_name(name))}. {tex(heading(table.title, bars, spec))}"]
+    """A float for booktabs: the caption, one tabular a block, and the notes that say what bold and the marks mean."""
+    said = f"{heading(table.title, bars, spec)}. {heading(table.caption, bars, spec)}".strip()
+    lines = [f"% {tex(table_name(name))}", r"\begin{table}", r"\centering", rf"\caption{{{tex(said)}}}"]
     for key, block in table.blocks.items():
-        titles = column_titles(block, bars, spec)
-        lines += [r"\begin{tabular}{l" + "r" * len(titles) + "}", r"\toprule"]
-        if any(group for group, _ in titles.values()):
-            lines.append(tex_groups([group for group, _ in titles.values()]))
-        lines += [" & ".join(["", *(tex(title) for _, title in titles.values())]) + r" \\", r"\midrule"]
-        before = "paper"
-        for row, (title, kind) in row_titles(block, spec).items():
-            if kind != before:
-                lines.append(r"\midrule")
-            before = kind
-            shown = [tex_cell(view(cells[name, key, row, column])) for column in block.columns]
-            lines.append(" & ".join([tex(title), *shown]) + r" \\")
-        lines += [r"\bottomrule", r"\end{tabular}", ""]
+        if block.title:
+            lines.append(rf"\par\medskip\textbf{{{tex(block.title)}}}\par")
+        lines += tex_tabular(name, key, block, cells, bars, spec)
+    lines += [rf"\par\smallskip{{\footnotesize {tex(TEX_FOOT)}\par}}", r"\end{table}", ""]
     return "\n".join(lines)
 
 
+def tex_tabular(name: str, key: str, block: Block, cells: Cells, bars: dict, spec: TablesSpec) -> list[str]:
+    """The lines of one block; a rule where rows of another kind begin, italics for those that are not the paper's."""
+    titles = column_titles(block, bars, spec)
+    lines = [r"\begin{tabular}{l" + "r" * len(titles) + "}", r"\toprule"]
+    if any(group for group, _ in titles.values()):
+        lines.append(tex_groups([group for group, _ in titles.values()]))
+    lines += [" & ".join(["", *(tex(title) for _, title in titles.values())]) + r" \\", r"\midrule"]
+    before = "paper"
+    for row, (title, kind) in row_titles(block, spec).items():
+        if kind != before:
+            lines.append(r"\midrule")
+        before = kind
+        head = tex(title) if kind == "paper" else rf"\textit{{{tex(title)}}}"
+        shown = [tex_cell(view(cells[name, key, row, column])) for column in block.columns]
+        lines.append(" & ".join([head, *shown]) + r" \\")
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
+
+
 def tex(text: str) -> str:
+    text = re.sub('"([^"]*)"', r"``\1''", text)
     return "".join(TEX.get(char, char) for char in text)
 
 
@@ -189,9 +205,8 @@ def tex_groups(groups: list[str]) -> str:
 
 def tex_cell(shown: View) -> str:
     text = rf"\textbf{{{tex(shown.text)}}}" if shown.best else tex(shown.text)
-    marks = {"†": r"$^\dagger$", "‡": r"$^\ddagger$"}
     small = " ".join(part for part in (shown.interval, f"({tex(shown.reported)})" if shown.reported else "") if part)
-    return text + marks.get(MARKS.get(shown.note, ""), "") + (rf" {{\tiny {small}}}" if small else "")
+    return text + tex(MARKS.get(shown.note, "")) + (rf" {{\tiny {small}}}" if small else "")
 
 
 def table_name(name: str) -> str:

@@ -100,6 +100,29 @@ def test_tables_say_their_limits_and_their_bars(made, out):
     assert f"DINO ≥ {made.source.bars['dino']:.3f} (paper: 0.91)" in text
 
 
+def test_latex_says_what_markdown_says(made, out):
+    """Caption, bars, what bold and the marks mean, and that one training seed gives no verdict."""
+    for name in TABLES:
+        text = (out / "tables" / f"table_{name}.tex").read_text()
+        assert text.isascii()
+        assert text.count(r"\begin{table}") == text.count(r"\caption{") == text.count(r"\end{table}") == 1
+        assert "One training seed: intervals cover samples only, no verdict" in text
+        assert f"Bold: {write.BOLD}" in text
+        assert r"$^\dagger$ not run at this scale. $^\ddagger$ no public weights." in text
+        caption = write.heading(made.source.spec.tables[name].caption, made.source.bars, made.source.spec)
+        assert write.tex(caption) in text
+    third = (out / "tables" / "table_3.tex").read_text()
+    assert rf"DINO $\geq$ {made.source.bars['dino']:.3f} (paper: 0.91)" in third
+    assert r"\textit{Copy of the source} &" in third and "\nMAgD w/ scaling &" in third
+    assert r"\textbf{Emu-Edit}" in third
+    first = (out / "tables" / "table_1.tex").read_text()
+    assert first.index(r"\textbf{Emu-Edit}") < first.index(r"\textbf{MagicBrush}")
+
+
+def test_latex_quotes_open_and_close():
+    assert write.tex('("DP" & {x})') == r"(``DP'' \& \{x\})"
+
+
 def test_tex_is_balanced(out):
     for name in TABLES:
         text = (out / "tables" / f"table_{name}.tex").read_text()
