@@ -4,7 +4,7 @@ Shape legend: U units (one sample of one editor), C candidates (pause counts; or
 A value that is not there is nan and is never chosen. Ties go to the first candidate, which is the fewest pauses.
 
 The choice is made with the evaluation metric itself, by an oracle: it says what the best candidate is worth, not what a
-user would get. That is why every scaled row has a control chosen in the same way among as many seeds.
+user would get. That is why every scaled row of tables.yaml has a control chosen in the same way among as many seeds.
 """
 
 from dataclasses import dataclass

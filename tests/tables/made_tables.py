@@ -23,7 +23,7 @@ ASKS = (
     (("geneval",), ("omnigen", "ft", "ft_ep", "magd", "magd_ep", *REFERENCES[1:]), (0,), (0, 1)),
     (("emu_edit", "complex_edit"), ("ft_ep", "magd_ep"), (8, 16, 32), (0,)),
     (("magicbrush",), ("magd_ep",), (8, 16, 32), (0,)),
-    (("emu_edit",), ("ft_ep", "magd_ep"), (0,), (1, 2, 3)),
+    (("emu_edit", "complex_edit"), ("ft_ep", "magd_ep"), (0,), (1, 2, 3)),
     (("validation",), ("ft_ep",), (0,), (0,)),
 )
 EDITED = (

@@ -273,6 +273,42 @@ def test_a_misspelt_system_is_named():
         TablesSpec.model_validate(raw)
 
 
+def test_every_choice_among_pause_counts_has_its_control_among_as_many_seeds():
+    """In the same block, of the same system and metric, chosen by the same rule: the words promise it of every one."""
+    with open("config/tables.yaml") as file:
+        spec = TablesSpec.model_validate(yaml.safe_load(file))
+    scaled = 0
+    for table, body in spec.all_tables().items():
+        for name, block in body.blocks.items():
+            asks = [
+                build.merged(block, r, c) for r in block.rows.values() for c in block.columns.values() if not r.gain
+            ]
+            chosen = [ask for ask in asks if ask.select]
+            controls = {alike(ask): len(ask.seeds) for ask in chosen if ask.seeds and not ask.pauses}
+            for ask in chosen:
+                if len(ask.pauses or []) > 1:
+                    assert controls.get(alike(ask)) == len(ask.pauses), (table, name, ask)
+                    scaled += 1
+    assert scaled > 40
+
+
+def alike(ask) -> str:
+    """What a scaled cell and its control have in common."""
+    return ask.model_dump_json(include={"system", "benchmark", "metric", "select", "statistic", "where"})
+
+
+def test_the_control_of_table_5_chooses_among_seeds_by_hand(made):
+    frame = made.frame()
+    mine = frame[(frame.benchmark == "complex_edit") & (frame.editor == "magd_ep") & (frame.pause == 0)]
+    judged = mine[(mine.metric == "qa_mllm") & mine.sample_id.isin([f"complex_edit-{i:03d}" for i in range(0, 24, 4)])]
+    cell = made.cell("5", "complex_edit", "magd_ep_seeds", "unfiltered=0")
+    assert sorted(judged.seed.unique()) == [0, 1, 2, 3]
+    assert cell["value"] == pytest.approx(judged.groupby("sample_id").value.max().mean())
+    # where those seeds were not asked for, the row says so
+    gone = made.cell("1", "magicbrush", "magd_ep_seeds", "DINO")
+    assert (gone["value"], json.loads(gone["query"])["status"]) == (None, build.NOT_RUN)
+
+
 def test_the_made_up_world_covers_every_system():
     with open("config/tables.yaml") as file:
         spec = TablesSpec.model_validate(yaml.safe_load(file))
