@@ -23,7 +23,7 @@ from madi.pretrain.vae import signed
 from madi.scenes import words
 from madi.scenes.edits import OPS, apply, draw
 from madi.scenes.render import render
-from madi.scenes.samples import Item, items
+from madi.scenes.samples import Item, items, until
 from madi.scenes.world import COLOURS, LETTERS, SHAPES, SIZES, Scene
 
 SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]
@@ -56,17 +56,34 @@ def build(settings: ClipSettings, vocabulary: int) -> tuple[torch.nn.Module, dic
     return CLIP(**config), config
 
 
-def near(scene: Scene, rng: Random) -> str:
-    """The caption of a scene one op away."""
-    while True:
+def near(scene: Scene, rng: Random, split: str, taken: set[str]) -> Scene:
+    """A scene one op away, of the split too and with a caption that is not in `taken`.
+
+    A negative is read as much as a true caption is: one of another split would show the benchmarks' scenes, and pairs
+    of shape and colour that are theirs alone. (Pairs of ops held out for them are in no caption.)
+    """
+
+    def make():
         op = draw(scene, rng.choice(KINDS), rng)
-        if op is not None and (other := words.caption(apply(scene, op, rng))) != words.caption(scene):
-            return other
+        if op is None:
+            return None
+        other = apply(scene, op, rng)
+        return None if words.caption(other) in taken else (other, None)
+
+    return until(make, split)[0]
 
 
 def drawn(n: int, split: str, seed: int) -> list[Item]:
     """`n` edits of a split."""
     return list(items("edit", split, n, seed))
+
+
+def batch(n: int, split: str, seed: int, rng: Random) -> tuple[list[Scene], list[Scene]]:
+    """(sources, then targets, of `n` edits of a split; a near scene of each, with no caption that is true of any)."""
+    edits = drawn(n, split, seed)
+    scenes = [item.sources[0] for item in edits] + [item.target for item in edits]
+    taken = {words.caption(scene) for scene in scenes}
+    return scenes, [near(scene, rng, split, taken) for scene in scenes]
 
 
 def contrast(pictures: torch.Tensor, captions: torch.Tensor, close: torch.Tensor, scale) -> torch.Tensor:
@@ -97,11 +114,9 @@ def fit(settings: Settings, out: Path, state: Path) -> dict:
         return padded.input_ids
 
     def loss_of(step: int) -> tuple[torch.Tensor, dict]:
-        edits = drawn(own.train.batch, "base", 10_000_000 + step)
-        rng = Random(step)
-        scenes = [item.sources[0] for item in edits] + [item.target for item in edits]
+        scenes, others = batch(own.train.batch, "base", 10_000_000 + step, Random(step))
         pictures = signed(augmented([render(scene, own.size_px) for scene in scenes], step))
-        texts = [words.caption(scene) for scene in scenes] + [near(scene, rng) for scene in scenes]
+        texts = [words.caption(scene) for scene in (*scenes, *others)]
         with autocast(own.train.precision):
             seen = model.encode_image(pictures).float()
             read = model.encode_text(ids(texts)).float()
@@ -165,7 +180,8 @@ def quality(folder: Path, settings: Settings, n: int = 800, split: str = "valida
     right = 0
     for k, scene in enumerate(targets):
         far = ct[[(k + 1 + j) % n for j in rng.sample(range(n - 1), 7)]]
-        choices = torch.cat([ct[k : k + 1], read([near(scene, rng) for _ in range(8)]), far])
+        close = [words.caption(near(scene, rng, split, {words.caption(scene)})) for _ in range(8)]
+        choices = torch.cat([ct[k : k + 1], read(close), far])
         right += int((choices @ t[k]).argmax() == 0)
     sign = ((t - s) * (ct - cs)).sum(1) > 0
     tasks = {task: [k for k, item in enumerate(edits) if item.task == task] for task in {e.task for e in edits}}

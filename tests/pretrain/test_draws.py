@@ -1,0 +1,88 @@
+"""What the trainers draw: scenes of the base's share alone, no negative that is true, drops and slips as configured."""
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from madi.pretrain import clip, mix, vae, vit
+from madi.pretrain.settings import read
+from madi.scenes.samples import split_of
+from madi.scenes.words import caption
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = read(ROOT / "config/pretrain.yaml")
+TRAINERS = {"vae": (vae, vae.fit), "decoder": (vae, vae.fit_decoder), "vit": (vit, vit.fit), "clip": (clip, clip.fit)}
+
+
+class Enough(Exception):
+    """Two steps were drawn."""
+
+
+def few(name):
+    """The settings with 8 samples a batch of a training."""
+    part, phase = ("vae", "decoder") if name == "decoder" else (name, "train")
+    own = getattr(SETTINGS, part)
+    steps = getattr(own, phase).model_copy(update={"batch": 8})
+    return SETTINGS.model_copy(update={part: own.model_copy(update={phase: steps})})
+
+
+@pytest.mark.parametrize("name", TRAINERS)
+def test_a_training_is_shown_scenes_of_the_base_alone(name, monkeypatch, tmp_path):
+    module, fit = TRAINERS[name]
+    shown = []
+
+    def note(where, part, scenes_of):
+        real = getattr(where, part)
+
+        def noted(*args):
+            made = real(*args)
+            shown.extend(scenes_of(args, made))
+            return made
+
+        monkeypatch.setattr(where, part, noted)
+
+    def two_steps(trained, loss_of, *_):
+        assert all(loss_of(step)[0].isfinite() for step in (0, 1))
+        raise Enough
+
+    note(vae, "scenes", lambda args, made: made)
+    note(clip, "render", lambda args, made: args[:1])
+    note(clip, "near", lambda args, made: [made])
+    monkeypatch.setattr(module, "train", two_steps)
+    with pytest.raises(Enough):
+        fit(few(name), ROOT / "assets/tiny/omnigen/vae", tmp_path)
+    assert len(shown) == (64 if name == "clip" else 16)
+    assert {split_of(scene) for scene in shown} == {"base"}
+
+
+def test_the_bases_mix_holds_scenes_of_the_base_alone():
+    rng = Random(0)
+    found = [mix.draw(SETTINGS.base, index, rng) for index in range(200)]
+    assert {item.kind for item in found} >= {"edit", "compound", "session", "multi", "t2i"}
+    scenes = [scene for item in found for scene in (*item.sources, item.target, *item.scenes)]
+    assert {split_of(scene) for scene in scenes} == {"base"}
+
+
+@pytest.mark.parametrize("split", ["base", "validation"])
+def test_no_near_caption_is_a_true_one_or_of_another_split(split):
+    scenes, others = clip.batch(48, split, 0, Random(0))
+    assert {split_of(other) for other in others} == {split}
+    assert not {caption(scene) for scene in scenes} & {caption(other) for other in others}
+    for scene, other in zip(scenes, others, strict=True):
+        cells = sum(scene.at(cell) != other.at(cell) for cell in range(9))
+        looks = sum(getattr(scene, look) != getattr(other, look) for look in ("background", "style", "light"))
+        assert cells + looks == 1 and scene.variant == other.variant
+
+
+def test_quality_asks_with_captions_of_the_split_that_it_measures(monkeypatch):
+    asked, real = [], clip.near
+
+    def noted(scene, rng, split, taken):
+        asked.append((scene, real(scene, rng, split, taken)))
+        return asked[-1][1]
+
+    monkeypatch.setattr(clip, "near", noted)
+    clip.quality(ROOT / "assets/tiny/clip", SETTINGS, n=8)
+    assert len(asked) == 64 and {split_of(scene) for pair in asked for scene in pair} == {"validation"}
+    assert all(caption(scene) != caption(other) for scene, other in asked)
