@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from madi import images, shards
@@ -7,6 +9,8 @@ from madi.data.readers import scenes
 from madi.errors import MadiError
 from madi.records import SAMPLE
 from madi.samples import Sample
+from madi.scenes.samples import split_of
+from madi.scenes.world import Scene
 
 
 def train(edits=10, t2i=4):
@@ -32,6 +36,10 @@ def test_splits_do_not_leak(tmp_path):
         train(80, 40), tmp_path / "train.parquet", {"emu_edit": tmp_path / "bench.parquet"}, tmp_path / "r.json"
     )
     assert shards.read_json(tmp_path / "r.json") == {"samples": 120, "duplicates": [], "leaks": []}
+    for name, split, count in (("bench", "bench", 24), ("train", "tune", 120)):
+        specs = [json.loads(row["spec"]) for row in shards.read(tmp_path / f"{name}.parquet", SAMPLE)]
+        scenes = [Scene.from_dict(scene) for spec in specs for scene in (*spec["sources"], spec["target"])]
+        assert len(specs) == count and {split_of(scene) for scene in scenes} == {split}
 
 
 def test_a_leak_is_left_out_and_reported(tmp_path, monkeypatch):

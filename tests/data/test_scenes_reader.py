@@ -9,6 +9,7 @@ from madi.data.readers import scenes
 from madi.prompts.templates import OF_OP
 from madi.records import SAMPLE, required
 from madi.scenes.render import render
+from madi.scenes.samples import split_of
 from madi.scenes.world import Scene
 
 BENCHMARKS = {
@@ -66,10 +67,14 @@ def test_the_same_slice_gives_the_same_rows_and_another_seed_others():
     assert rows_of("magicbrush") != rows_of("magicbrush", seed=1)
 
 
-def test_sets_come_from_their_own_splits(sets):
-    assert {row["split"] for row in sets["train"]} == {"tune"}
-    assert {row["split"] for row in sets["validation"]} == {"validation"}
-    assert {row["split"] for name in BENCHMARKS for row in sets[name]} == {"bench"}
+def test_sets_show_scenes_of_their_own_splits(sets):
+    for name, rows in sets.items():
+        split = {"train": "tune", "validation": "validation"}.get(name, "bench")
+        assert {row["split"] for row in rows} == {split}
+        for row in rows:
+            truth = json.loads(row["spec"])
+            scenes = [Scene.from_dict(scene) for scene in (*truth["sources"], truth["target"])]
+            assert {split_of(scene) for scene in scenes} == {split}, row["sample_id"]
 
 
 def test_benchmarks_forms(sets):
