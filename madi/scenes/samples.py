@@ -15,7 +15,7 @@ from random import Random
 
 from madi.scenes import words
 from madi.scenes.edits import OPS, TASK_OF, TASKS, apply, draw, scene_of, thing_of
-from madi.scenes.world import COLOURS, SHAPES, VARIANTS, Scene
+from madi.scenes.world import CELLS, COLOURS, SHAPES, VARIANTS, Scene
 
 SPLITS = {"base": (0.0, 0.60), "tune": (0.60, 0.80), "validation": (0.80, 0.85), "bench": (0.85, 1.0)}
 HELD_OUT = frozenset({("star", "green"), ("heart", "blue")})
@@ -332,17 +332,24 @@ def items(kind: str, split: str, n: int | None, seed: int, **options) -> Iterato
 
 
 def loose(item: Item, rng: Random) -> Item:
-    """The item with one thing changed that nobody asked for: the base learns to over-edit, as large bases do."""
-    touched = {op.get("cell") for op in item.ops}
-    spare = [thing for thing in item.target.things if thing.cell not in touched]
+    """The item with one thing changed that nobody asked for: the base learns to over-edit, as large bases do.
+
+    Never what a right answer may have otherwise: a cell that an op touched (or chose), or the lie of a new background.
+    """
+    source, target = item.sources[0], item.target
+    touched = {op.get("cell") for op in item.ops} | {c for c in range(len(CELLS)) if target.at(c) != source.at(c)}
+    spare = [thing for thing in target.things if thing.cell not in touched]
+    lies = [] if any(op["op"] == "background" for op in item.ops) else [v for v in VARIANTS if v != target.variant]
 
     def make():
-        if not spare or rng.random() < 0.3:
-            return replace(item.target, variant=rng.choice([v for v in VARIANTS if v != item.target.variant])), None
-        return apply(item.target, draw(replace(item.target, things=(rng.choice(spare),)), "recolor", rng), rng), None
+        if lies and (not spare or rng.random() < 0.3):
+            return replace(target, variant=rng.choice(lies)), None
+        if not spare:
+            return None
+        return apply(target, draw(replace(target, things=(rng.choice(spare),)), "recolor", rng), rng), None
 
     try:
-        target = until(make, item.split, 200)[0]
+        slack = until(make, item.split, 200)[0]
     except RuntimeError:
         return item
-    return replace(item, target=target, target_caption=words.caption(target))
+    return replace(item, target=slack, target_caption=words.caption(slack))

@@ -1,6 +1,7 @@
 """Items: deterministic, right by construction, in words that name one thing, and never shared between splits."""
 
-from itertools import combinations
+from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from madi.scenes.edits import OPS, TASKS, apply, draw, scene_of
 from madi.scenes.samples import HELD_OUT, HELD_OUT_COMPOUNDS, KINDS, SPLITS, items, loose, split_of
 from madi.scenes.words import PHRASES, caption, instruct, named, phrases, refer
-from madi.scenes.world import CELLS
+from madi.scenes.world import CELLS, Scene
 
 N = 48
 
@@ -22,10 +23,6 @@ def drawn():
     return {split: every(split) for split in SPLITS}
 
 
-def seen(item):
-    return {scene.canonical() for scene in (*item.sources, item.target, *item.scenes)}
-
-
 def test_same_arguments_same_items():
     for kind in KINDS:
         first, again = (list(items(kind, "bench", 12, seed=5)) for _ in range(2))
@@ -33,20 +30,43 @@ def test_same_arguments_same_items():
         assert list(items(kind, "bench", 5, seed=5)) == first[:5]
 
 
-def test_no_scene_is_in_two_splits(drawn):
-    pictures = {split: set().union(*(seen(item) for item in found)) for split, found in drawn.items()}
-    for one, two in combinations(pictures, 2):
-        assert not pictures[one] & pictures[two], (one, two)
-
-
-def test_held_out_pairs_and_compounds_are_the_benchmarks_alone(drawn):
+def test_every_scene_of_an_item_is_of_its_split(drawn):
     for split, found in drawn.items():
-        pairs = {(t.shape, t.colour) for item in found for s in (*item.sources, item.target) for t in s.things}
-        assert split == "bench" or not pairs & HELD_OUT
-        compounds = [{op["op"] for op in item.ops} for item in found if item.kind == "compound"]
-        assert split == "bench" or not any(pair <= ops for pair in HELD_OUT_COMPOUNDS for ops in compounds)
-    many = items("edit", "bench", 400, seed=0)
-    assert any((t.shape, t.colour) in HELD_OUT for item in many for t in item.target.things)
+        assert {item.kind for item in found} == set(KINDS) and {item.split for item in found} == {split}
+        for item in found:
+            assert {split_of(scene) for scene in (*item.sources, item.target, *item.scenes)} == {split}, item.item_id
+
+
+def test_a_scene_has_one_split_or_none():
+    rng, counts = Random(4), Counter()
+    for _ in range(4000):
+        scene = scene_of(rng)
+        counts[split_of(scene)] += 1
+        assert split_of(scene) == split_of(Scene.from_dict(scene.to_dict()))
+    held = counts.pop(None)
+    assert counts.keys() == SPLITS.keys() and held > 0
+    for split, (low, high) in SPLITS.items():
+        assert counts[split] / 4000 == pytest.approx(high - low, abs=0.05)
+
+
+def compounds_of(found):
+    return [{op["op"] for op in item.ops} for item in found if item.kind == "compound"]
+
+
+def pairs_of(found):
+    return {(t.shape, t.colour) for item in found for s in (*item.sources, item.target) for t in s.things}
+
+
+def test_held_out_pairs_and_compounds_are_in_no_other_split(drawn):
+    for split in drawn.keys() - {"bench"}:
+        assert not pairs_of(drawn[split]) & HELD_OUT
+        assert not any(pair <= ops for pair in HELD_OUT_COMPOUNDS for ops in compounds_of(drawn[split]))
+
+
+def test_held_out_pairs_and_compounds_are_in_the_benchmarks():
+    assert pairs_of(items("edit", "bench", 400, seed=0)) >= HELD_OUT
+    asked = compounds_of(items("compound", "bench", 200, seed=0))
+    assert all(any(pair <= ops for ops in asked) for pair in HELD_OUT_COMPOUNDS)
 
 
 def test_ids_are_unique_and_targets_differ(drawn):
@@ -147,10 +167,26 @@ def test_geneval_targets_keep_their_rule(drawn):
             assert {"left of": right < 0, "right of": right > 0, "above": down < 0, "below": down > 0}[relation]
 
 
-def test_loose_items_change_one_unrelated_thing():
-    rng = Random(3)
-    for item in items("edit", "base", 64, seed=0):
-        slack = loose(item, rng)
-        cells = [c for c in range(len(CELLS)) if slack.target.at(c) != item.target.at(c)]
-        assert len(cells) + (slack.target.variant != item.target.variant) <= 1
-        assert split_of(slack.target) == "base" and slack.sources == item.sources
+def slips(item, slack):
+    """What `slack` changed in the item's target: cells, and "variant"."""
+    cells = [cell for cell in range(len(CELLS)) if slack.target.at(cell) != item.target.at(cell)]
+    return cells + ["variant"] * (slack.target.variant != item.target.variant)
+
+
+@pytest.mark.parametrize(("kind", "least"), [("edit", 0.9), ("compound", 0.8), ("session", 0.9), ("multi", 0.9)])
+def test_loose_items_change_one_thing_that_no_op_touches(kind, least):
+    rng, counts = Random(3), Counter()
+    for item in items(kind, "base", 160, seed=0):
+        slack, source = loose(item, rng), item.sources[0]
+        changed = slips(item, slack)
+        counts[len(changed)] += 1
+        touched = {op["cell"] for op in item.ops if "cell" in op}
+        touched |= {cell for cell in range(len(CELLS)) if item.target.at(cell) != source.at(cell)}
+        touched |= {"variant"} if any(op["op"] == "background" for op in item.ops) else set()
+        assert not touched & set(changed), (item.ops, changed)
+        assert split_of(slack.target) == "base" and slack.target_caption == caption(slack.target)
+        assert replace(slack, target=item.target, target_caption=item.target_caption) == item
+        for look in ("background", "style", "light"):
+            assert getattr(slack.target, look) == getattr(item.target, look)
+    assert counts.keys() <= {0, 1}
+    assert counts[1] >= least * counts.total()  # ops of a compound may leave nothing over to change
