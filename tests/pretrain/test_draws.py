@@ -1,12 +1,18 @@
 """What the trainers draw: scenes of the base's share alone, no negative that is true, drops and slips as configured."""
 
+import zlib
+from collections import Counter
 from pathlib import Path
 from random import Random
 
 import pytest
+import torch
 
+from madi.model.prompt import Tokens
 from madi.pretrain import clip, mix, vae, vit
 from madi.pretrain.settings import read
+from madi.scenes import samples
+from madi.scenes.render import render
 from madi.scenes.samples import split_of
 from madi.scenes.words import caption
 
@@ -86,3 +92,63 @@ def test_quality_asks_with_captions_of_the_split_that_it_measures(monkeypatch):
     clip.quality(ROOT / "assets/tiny/clip", SETTINGS, n=8)
     assert len(asked) == 64 and {split_of(scene) for pair in asked for scene in pair} == {"validation"}
     assert all(caption(scene) != caption(other) for scene, other in asked)
+
+
+def number(picture):
+    """A picture's own number, exact in float32."""
+    return zlib.crc32(picture.tobytes()) % 2**24
+
+
+class Numbers:
+    """A codec whose latents are all a picture's number."""
+
+    def encode(self, pictures):
+        numbers = torch.tensor([number(picture) for picture in pictures], dtype=torch.float32)
+        return numbers[:, None, None, None].repeat(1, 8, 16, 16)
+
+
+@pytest.fixture(scope="module")
+def blocks():
+    from transformers import PreTrainedTokenizerFast
+
+    tokens = Tokens(PreTrainedTokenizerFast.from_pretrained(ROOT / "assets/tiny/omnigen/tokenizer"))
+    return mix.Blocks(SETTINGS.base, tokens, Numbers(), SETTINGS.size_px, 4)
+
+
+def uses_of(blocks):
+    """All uses in some blocks: (ids, slots, number of the target, whether the item has a source)."""
+    found = [one for block in blocks for _, batch in block for one in batch]
+    return [(one[0], one[1], one[3].flat[0], one[4].flat[0] != one[3].flat[0]) for one in found]
+
+
+def test_a_block_is_the_same_whatever_was_drawn_before(blocks):
+    first = [uses_of([blocks[k]]) for k in (2, 3)]
+    assert uses_of([blocks[3]]) == first[1] != first[0]
+
+
+def test_drops_and_slips_have_their_shares_in_the_batches(blocks, monkeypatch):
+    own, tokens, slips, real = blocks.own, blocks.tokens, set(), samples.loose
+
+    def noted(item, rng):
+        slack = real(item, rng)
+        slips.add(number(render(slack.target, SETTINGS.size_px)))
+        return slack
+
+    monkeypatch.setattr(samples, "loose", noted)
+    uses = uses_of(blocks[k] for k in range(4))
+    image = torch.zeros(8, 16, 16)
+    wordless = [tokens.prompt("", [image] * count).ids for count in (1, 2)]
+    kinds = Counter()
+    for ids, slots, target, edit in uses:
+        kinds["edit"] += edit
+        kinds["slip"] += edit and target in slips
+        kinds["dropped"] += ids == tokens.dropped().ids
+        kinds["negative"] += ids == tokens.negative().ids
+        kinds["wordless"] += ids in wordless
+        assert bool(slots) == (edit and ids not in (tokens.dropped().ids, tokens.negative().ids))
+    assert (own.drop_all, own.drop_text, own.loose) == (0.10, 0.05, 0.30)
+    for kind in ("dropped", "negative"):
+        assert kinds[kind] / len(uses) == pytest.approx(own.drop_all / 2, abs=0.012)
+    assert kinds["wordless"] / kinds["edit"] == pytest.approx(own.drop_text, abs=0.012)
+    assert kinds["slip"] / kinds["edit"] == pytest.approx(own.loose, abs=0.05)
+    assert kinds["edit"] / len(uses) == pytest.approx(1 - own.mix["t2i"], abs=0.05)
