@@ -120,11 +120,17 @@ def edges(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def objective(
-    vae, images: torch.Tensor, noise: torch.Tensor, settings: VaeSettings, floor: float = 0.0, weight=1.0
+    vae,
+    images: torch.Tensor,
+    noise: torch.Tensor,
+    settings: VaeSettings,
+    precision: str,
+    floor: float = 0.0,
+    weight: torch.Tensor | float = 1.0,
 ) -> tuple[torch.Tensor, dict]:
     """L1 + L2 + edges + KL a latent at latents mean + std * noise, std no less than `floor`; L1 and L2 of each pixel
     are taken `weight` times."""
-    with autocast(settings.train.precision):
+    with autocast(precision):
         posterior = vae.encode(images).latent_dist
         latents = posterior.mean.float() + posterior.std.float().clamp_min(floor) * noise
         shown = vae.decode(latents).sample.float()
@@ -176,7 +182,7 @@ def drawn_loss(
     images, weight = (x[:, :, top : top + crop, left : left + crop].contiguous() for x in (images, weight))
     shape = (len(images), settings.vae.model["latent_channels"], crop // 8, crop // 8)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(steps.seed * 10**6 + step))
-    return objective(vae, images, noise, settings.vae, floor, weight)
+    return objective(vae, images, noise, settings.vae, steps.precision, floor, weight)
 
 
 @torch.no_grad()
