@@ -23,6 +23,7 @@ from madi.pretrain.loop import autocast, train
 from madi.pretrain.mix import Blocks, batch_of
 from madi.pretrain.reader import Reader, reading
 from madi.pretrain.settings import BaseSettings, Settings, checkpoint
+from madi.progress import say
 from madi.scenes import samples
 from madi.scenes.render import render
 from madi.scenes.truth import judge
@@ -103,7 +104,7 @@ def fit(settings: Settings, folder: Path, out: Path, state: Path) -> dict:
         return loss(learner, dense, batch_of(length, found), generator, own)
 
     def look(step: int):
-        print(json.dumps(quality(weights, own, state / f"sheet_{step}.jpg", 16)), flush=True)
+        say(json.dumps(quality(weights, own, state / f"sheet_{step}.jpg", 16)))
 
     train(learner, loss_of, own.train, checkpoint(state, settings, "base"), look=look, look_every=own.look_every).swap()
     rest = [i for i in range(len(tokens.tokenizer)) if i != tokens.pause_id]

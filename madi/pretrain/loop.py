@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,8 @@ from pathlib import Path
 import torch
 
 from madi.pretrain.settings import Steps, rate
+from madi.progress import say
+from madi.train import state as kept
 
 
 class Average:
@@ -57,12 +58,8 @@ def train(
 ) -> Average:
     """Train to the end, from `state` if it is there. `loss_of(step)` draws its data from the step number alone, so that
     a resumed training goes on as an uninterrupted one would. Returns the average; the module holds the last weights."""
-    average, optimise, first = Average(module, steps.ema), optimiser(module, steps), 0
-    if state.exists():
-        held = torch.load(state, weights_only=True)
-        module.load_state_dict(held["module"])
-        optimise.load_state_dict(held["optimiser"])
-        average.values, average.count, first = held["average"], held["count"], held["step"]
+    average, optimise = Average(module, steps.ema), optimiser(module, steps)
+    first = restore(state, module, optimise, average)
     began, sums = time.monotonic(), {}
     for step in range(first, steps.steps):
         for group in optimise.param_groups:
@@ -76,7 +73,7 @@ def train(
         sums = {k: sums.get(k, 0.0) + v for k, v in (notes | {"loss": float(loss.detach())}).items()}
         if (step + 1) % every == 0:
             means = " ".join(f"{k} {v / every:.4f}" for k, v in sums.items())
-            print(f"{step + 1}/{steps.steps} {means} {(time.monotonic() - began):.0f} s", flush=True)
+            say(f"{step + 1}/{steps.steps} {means} {(time.monotonic() - began):.0f} s")
             sums = {}
         if (step + 1) % steps.save_every == 0 or step + 1 == steps.steps:
             save(state, module, optimise, average, step + 1)
@@ -87,10 +84,23 @@ def train(
     return average
 
 
-def save(state: Path, module, optimise, average: Average, step: int) -> None:
-    """Write a checkpoint whole or not at all."""
-    state.parent.mkdir(parents=True, exist_ok=True)
-    held = {"module": module.state_dict(), "optimiser": optimise.state_dict()}
-    held |= {"average": average.values, "count": average.count, "step": step}
-    torch.save(held, state.with_suffix(".part"))
-    os.replace(state.with_suffix(".part"), state)
+def save(state: Path, module: torch.nn.Module, optimise, average: Average, step: int) -> None:
+    """Write a checkpoint whole or not at all: safetensors, as fine-tuning's are."""
+    kept.save(folder(state), both(module, average), optimise, torch.tensor([average.count, step]))
+
+
+def restore(state: Path, module: torch.nn.Module, optimise, average: Average) -> int:
+    """Put a checkpoint back; the steps that were done, 0 where there is none. Errors: MadiError for a broken one."""
+    found = kept.load(folder(state), both(module, average), optimise)
+    average.count, step = (0, 0) if found is None else found.tolist()
+    return step
+
+
+def folder(state: Path) -> Path:
+    """Where a training's checkpoint lies. Older versions kept a pickle under `state` itself: it is never opened."""
+    return state.with_suffix("")
+
+
+def both(module: torch.nn.Module, average: Average) -> torch.nn.Module:
+    """The module and its average as one; loading into it fills both in place."""
+    return torch.nn.ModuleList([module, torch.nn.ParameterList(average.values)])

@@ -1,9 +1,17 @@
 """The trainers' own parts: the dense forward is the packed one, a resumed training is an uninterrupted one."""
 
+import contextlib
+import re
+import tokenize
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
+import madi
+from madi.errors import MadiError
 from madi.model.packed import Packed
 from madi.pretrain import vae
 from madi.pretrain.dense import Dense
@@ -11,6 +19,7 @@ from madi.pretrain.loop import train
 from madi.pretrain.mix import batch_of
 from madi.pretrain.reader import WIDTHS
 from madi.pretrain.settings import Steps, VaeSettings, checkpoint, rate, read
+from madi.progress import log_to
 from madi.scenes.samples import split_of
 
 STEPS = Steps(
@@ -68,7 +77,7 @@ def fit(path, until_step=None):
         x = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
         return (module(x) - x.flip(1)).pow(2).mean(), {}
 
-    return module, train(module, loss_of, STEPS, path)
+    return module, train(module, loss_of, STEPS, path, every=4)
 
 
 def test_resumed_training_equals_an_uninterrupted_one(tmp_path):
@@ -78,6 +87,53 @@ def test_resumed_training_equals_an_uninterrupted_one(tmp_path):
     again, resumed = fit(tmp_path / "b.pt")
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters()))
     assert all(torch.equal(a, b) for a, b in zip(average.values, resumed.values))
+
+
+def test_a_kept_state_is_safetensors_and_a_pickle_is_never_opened(tmp_path):
+    (tmp_path / "a.pt").write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
+    module, average = fit(tmp_path / "a.pt")
+    (kept,) = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "a.pt"]
+    tensors = load_file(kept)
+    assert torch.equal(tensors["module.0.weight"], module.weight)
+    assert torch.equal(tensors["module.1.1"], average.values[1])
+    assert {f"optimizer.{k}.exp_avg" for k in (0, 1)} < tensors.keys()
+
+
+def test_a_broken_state_is_named(tmp_path):
+    fit(tmp_path / "a.pt")
+    (kept,) = tmp_path.rglob("*.safetensors")
+    kept.write_bytes(kept.read_bytes()[:100])
+    with pytest.raises(MadiError, match=f"{kept.name}: not a whole safetensors file"):
+        fit(tmp_path / "a.pt")
+
+
+def test_no_code_unpickles_or_runs_code_of_others():
+    forbidden = re.compile(r"torch \. (load|save) |pickle|joblib|trust_remote_code")
+    found = []
+    for path in Path(madi.__file__).parent.rglob("*.py"):
+        with open(path, "rb") as file:
+            code = " ".join(
+                t.string for t in tokenize.tokenize(file.readline) if t.type in (tokenize.NAME, tokenize.OP)
+            )
+        found += [(path.name, match.group()) for match in forbidden.finditer(code)]
+    assert found == []
+
+
+def test_what_a_training_says_reaches_the_log(tmp_path):
+    with log_to(tmp_path / "log"):
+        fit(tmp_path / "a.pt")
+    assert [line.split()[0] for line in (tmp_path / "log").read_text().splitlines()] == ["4/8", "8/8"]
+
+
+def test_each_phase_of_the_vae_has_its_own_precision(monkeypatch):
+    settings, asked = read("config/pretrain.yaml"), []
+    own = settings.vae.model_copy(update={"train": STEPS.model_copy(update={"precision": "bf16"}), "decoder": STEPS})
+    settings = settings.model_copy(update={"vae": own})
+    monkeypatch.setattr(vae, "autocast", lambda precision: asked.append(precision) or contextlib.nullcontext())
+    made = vae.build(own)
+    for steps in (own.train, own.decoder):
+        vae.drawn_loss(made, 0, steps, settings)
+    assert asked == ["bf16", "fp32"]
 
 
 def test_rate_warms_up_and_falls():
