@@ -1,4 +1,4 @@
-# The shipped weights of assets/tiny. Not part of `all`: `snakemake --cores 2 pretrain` rebuilds them in under four hours.
+# The shipped weights of assets/tiny. Not part of `all`: `snakemake --cores 2 pretrain` makes them in under four hours.
 # Outputs are manifests, not the weights: those are inputs of other rules, and a fresh clone must not retrain them.
 # What a part depends on is in its params: another value there reruns that part and those that read it, no other.
 import json
