@@ -31,7 +31,7 @@ def run(job: DataSlice, file: Path, base: Path, index: Path, out: Path) -> None:
 
     from madi.model.codec import Codec
 
-    torch.set_num_threads(1)  # sums in one order on any machine
+    torch.set_num_threads(1)  # sums in one order: the same bytes on any machine, whatever --cores gives the job
     codec = Codec.load(base)
     found = samples.load(file).values()
     unique = {sha: image for sample in found for _, sha, image in pictures(sample, job.size_px)}
