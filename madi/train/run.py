@@ -11,6 +11,7 @@ from madi import provenance, shards
 from madi.config import RunSlice
 from madi.errors import MadiError
 from madi.model import checkpoint
+from madi.records import LATENT
 from madi.train import examples, loop, state
 from madi.train.batches import Batches
 
@@ -18,7 +19,7 @@ from madi.train.batches import Batches
 def run(job: RunSlice, samples: Path, plans: Path | None, latents: Path, out: Path, states: Path, table: Path) -> None:
     """Train `job`. latents: the index; out: the manifest, with the weights in the folder `weights` beside it.
 
-    states: where interrupted trainings wait; this one's is named by its settings and inputs, and goes when it is done.
+    states: where interrupted trainings wait; this one's is named by all it depends on, and goes when it is done.
     """
     if job.settings.expressive and plans is None:
         raise MadiError(f"{job.run} is expressive, and there are no plans", "command line", "--plans FILE")
@@ -45,10 +46,15 @@ def exactly(threads: int) -> None:
 
 
 def fingerprint(job: RunSlice, samples: Path, plans: Path | None, latents: Path) -> str:
-    """What a kept state belongs to: the run's settings and its inputs, not where they lie."""
-    inputs = [provenance.file_sha(path) for path in (samples, plans, latents) if path is not None]
+    """What a kept state belongs to: the run's settings, its inputs (not where they lie), and the code.
+
+    The index names pictures and no tensors, so that a VAE made anew leaves it as it was: the tensors count themselves.
+    """
+    names = {row["shard"] for row in shards.stream(latents, LATENT)}
+    tensors = [latents.parent / name for name in sorted(names)]
+    inputs = [provenance.file_sha(path) for path in (samples, plans, latents, *tensors) if path is not None]
     facts = job.model_dump(mode="json", exclude={"base", "name"})
-    return state.key(facts, inputs, provenance.folder_sha(job.base))
+    return state.key(facts, inputs, provenance.folder_sha(job.base), provenance.code_sha())
 
 
 def manifest(folder: Path) -> dict[str, str]:

@@ -4,9 +4,9 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from madi import shards
+from madi import provenance, shards
 from madi.config import RunSlice
 from madi.errors import MadiError
 from madi.model import checkpoint
@@ -47,13 +47,19 @@ def settings(**changes):
     return Run(**SETTINGS | changes)
 
 
-def start(world, name, **changes):
-    job = RunSlice(
+def job_of(world, **changes):
+    return RunSlice(
         run="r", name="t", seed=0, size_px=32, threads=1, base=str(world / "base"), settings=settings(**changes)
     )
-    out = world / name
-    files = [world / f"{kind}.parquet" for kind in ("samples", "plans", "latents")]
-    run.run(job, *files, out / "weights.json", world / "state", out / "train.csv")
+
+
+def inputs(world):
+    return [world / f"{kind}.parquet" for kind in ("samples", "plans", "latents")]
+
+
+def start(world, name, **changes):
+    job, out = job_of(world, **changes), world / name
+    run.run(job, *inputs(world), out / "weights.json", world / "state", out / "train.csv")
     return {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 
@@ -75,6 +81,45 @@ def test_an_interrupted_training_ends_in_the_same_bits(world, magd, monkeypatch)
     assert start(world, "cut", magd=magd) == whole
     assert calls == [0, 1, 2, 3, 2, 3, 2, 3, 4, 5]
     assert list((world / "state").iterdir()) == []
+
+
+def retold(path, schema):
+    """The file without its last row."""
+    shards.write(path, list(shards.stream(path, schema))[:-1], schema)
+
+
+def other_tensors(world):
+    tensors = {name: value + 1 for name, value in load_file(world / "latents.safetensors").items()}
+    save_file(tensors, world / "latents.safetensors")
+
+
+def other_base(world):
+    (world / "base" / "more.json").write_text("{}")
+
+
+CHANGES = {
+    "samples": lambda world: retold(world / "samples.parquet", SAMPLE),
+    "plans": lambda world: retold(world / "plans.parquet", PLAN),
+    "index": lambda world: retold(world / "latents.parquet", LATENT),
+    "tensors": other_tensors,
+    "base": other_base,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_state_of_other_inputs_is_not_taken_up(world, change):
+    before = run.fingerprint(job_of(world), *inputs(world))
+    assert run.fingerprint(job_of(world), *inputs(world)) == before
+    CHANGES[change](world)
+    assert run.fingerprint(job_of(world), *inputs(world)) != before
+
+
+def test_a_state_of_other_settings_or_code_is_not_taken_up(world, monkeypatch):
+    before = run.fingerprint(job_of(world), *inputs(world))
+    assert run.fingerprint(job_of(world, batch=3), *inputs(world)) != before
+    assert run.fingerprint(job_of(world), world / "samples.parquet", None, world / "latents.parquet") != before
+    monkeypatch.setattr(provenance, "code_sha", lambda: "other")
+    assert run.fingerprint(job_of(world), *inputs(world)) != before
 
 
 def test_training_changes_weights_and_lowers_the_loss(world):
