@@ -56,7 +56,7 @@ def train(
     look: Callable[[int], None] | None = None,
     look_every: int = 0,
 ) -> Average:
-    """Train to the end, from `state` if it is there. `loss_of(step)` draws its data from the step number alone, so that
+    """Train to the end, from the folder `state` if it is there. `loss_of(step)` draws its data from the step number alone, so that
     a resumed training goes on as an uninterrupted one would. Returns the average; the module holds the last weights."""
     average, optimise = Average(module, steps.ema), optimiser(module, steps)
     first = restore(state, module, optimise, average)
@@ -86,19 +86,14 @@ def train(
 
 def save(state: Path, module: torch.nn.Module, optimise, average: Average, step: int) -> None:
     """Write a checkpoint whole or not at all: safetensors, as fine-tuning's are."""
-    kept.save(folder(state), both(module, average), optimise, torch.tensor([average.count, step]))
+    kept.save(state, both(module, average), optimise, torch.tensor([average.count, step]))
 
 
 def restore(state: Path, module: torch.nn.Module, optimise, average: Average) -> int:
     """Put a checkpoint back; the steps that were done, 0 where there is none. Errors: MadiError for a broken one."""
-    found = kept.load(folder(state), both(module, average), optimise)
+    found = kept.load(state, both(module, average), optimise)
     average.count, step = (0, 0) if found is None else found.tolist()
     return step
-
-
-def folder(state: Path) -> Path:
-    """Where a training's checkpoint lies. Older versions kept a pickle under `state` itself: it is never opened."""
-    return state.with_suffix("")
 
 
 def both(module: torch.nn.Module, average: Average) -> torch.nn.Module:

@@ -150,12 +150,12 @@ def depends_on(settings: Settings, what: str) -> dict:
 
 
 def checkpoint(state: Path, settings: Settings, what: str) -> Path:
-    """Where a training (a part's, or "decoder") keeps its state: a file named by what it depends on, so that with other
+    """Where a training (a part's, or "decoder") keeps its state: a folder named by what it depends on, so that with other
     settings it starts anew, and never goes on with weights that those did not make."""
     own = depends_on(settings, "vae" if what == "decoder" else what)
     if what != "decoder" and "vae" in own:
         own["vae"] = {key: value for key, value in own["vae"].items() if key not in DECODER}
-    return state / f"{what}-{hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:12]}.pt"
+    return state / f"{what}-{hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:12]}"
 
 
 def rate(step: int, steps: Steps) -> float:

@@ -81,18 +81,17 @@ def fit(path, until_step=None):
 
 
 def test_resumed_training_equals_an_uninterrupted_one(tmp_path):
-    whole, average = fit(tmp_path / "a.pt")
+    whole, average = fit(tmp_path / "a")
     with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path / "b.pt", until_step=6)
-    again, resumed = fit(tmp_path / "b.pt")
+        fit(tmp_path / "b", until_step=6)
+    again, resumed = fit(tmp_path / "b")
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters()))
     assert all(torch.equal(a, b) for a, b in zip(average.values, resumed.values))
 
 
-def test_a_kept_state_is_safetensors_and_a_pickle_is_never_opened(tmp_path):
-    (tmp_path / "a.pt").write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
-    module, average = fit(tmp_path / "a.pt")
-    (kept,) = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "a.pt"]
+def test_a_kept_state_is_safetensors(tmp_path):
+    module, average = fit(tmp_path / "a")
+    (kept,) = (path for path in tmp_path.rglob("*") if path.is_file())
     tensors = load_file(kept)
     assert torch.equal(tensors["module.0.weight"], module.weight)
     assert torch.equal(tensors["module.1.1"], average.values[1])
@@ -100,11 +99,11 @@ def test_a_kept_state_is_safetensors_and_a_pickle_is_never_opened(tmp_path):
 
 
 def test_a_broken_state_is_named(tmp_path):
-    fit(tmp_path / "a.pt")
+    fit(tmp_path / "a")
     (kept,) = tmp_path.rglob("*.safetensors")
     kept.write_bytes(kept.read_bytes()[:100])
     with pytest.raises(MadiError, match=f"{kept.name}: not a whole safetensors file"):
-        fit(tmp_path / "a.pt")
+        fit(tmp_path / "a")
 
 
 def test_no_code_unpickles_or_runs_code_of_others():
@@ -121,7 +120,7 @@ def test_no_code_unpickles_or_runs_code_of_others():
 
 def test_what_a_training_says_reaches_the_log(tmp_path):
     with log_to(tmp_path / "log"):
-        fit(tmp_path / "a.pt")
+        fit(tmp_path / "a")
     assert [line.split()[0] for line in (tmp_path / "log").read_text().splitlines()] == ["4/8", "8/8"]
 
 
