@@ -56,8 +56,9 @@ def train(
     look: Callable[[int], None] | None = None,
     look_every: int = 0,
 ) -> Average:
-    """Train to the end, from the folder `state` if it is there. `loss_of(step)` draws its data from the step number alone, so that
-    a resumed training goes on as an uninterrupted one would. Returns the average; the module holds the last weights."""
+    """Train to the end, from the folder `state` if it is there. `loss_of(step)` draws its data from the step number
+    alone, so that a resumed training goes on as an uninterrupted one would. Returns the average; the module holds the
+    last weights."""
     average, optimise = Average(module, steps.ema), optimiser(module, steps)
     first = restore(state, module, optimise, average)
     began, sums = time.monotonic(), {}

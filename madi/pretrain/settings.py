@@ -150,8 +150,8 @@ def depends_on(settings: Settings, what: str) -> dict:
 
 
 def checkpoint(state: Path, settings: Settings, what: str) -> Path:
-    """Where a training (a part's, or "decoder") keeps its state: a folder named by what it depends on, so that with other
-    settings it starts anew, and never goes on with weights that those did not make."""
+    """Where a training (a part's, or "decoder") keeps its state: a folder named by what it depends on, so that with
+    other settings it starts anew, and never goes on with weights that those did not make."""
     own = depends_on(settings, "vae" if what == "decoder" else what)
     if what != "decoder" and "vae" in own:
         own["vae"] = {key: value for key, value in own["vae"].items() if key not in DECODER}
