@@ -47,6 +47,8 @@ LEAST = 0.1  # by which a pale thing must lower the cost of its cell
 FAINT = 0.08  # residual of an empty cell up to which what cannot be told is taken for nothing
 GREY, HUE = 0.5, 2.0  # weight of a tint of the ground in brightness and in hue: what it is called hangs on its hue
 UNREADABLE = 0.17  # residual of the whole picture above which it is said to be no scene
+FAR_OFF = 0.1  # squared error of a colour beyond which it is of no ground, and tells nothing of which
+MOST = 40.0  # cost of a cell, twice that of a large thing under another style
 MOST_UNCLEAR = 6  # cells; with as many, a picture is no scene either
 
 Look = tuple[str, int, str, str]  # background, variant, style, light
@@ -95,8 +97,9 @@ class Evidence:
     outside: np.ndarray
 
     def totals(self) -> np.ndarray:
-        """Cost `[K]` of the best scene of each look; how vivid its things are tells of the light."""
-        return self.strict.min(axis=2).sum(axis=1) + self.outside
+        """Cost `[K]` of the best scene of each look; how vivid its things are tells of the light. What no thing
+        explains tells nothing: above `MOST` a cell costs no more."""
+        return self.strict.min(axis=2).clip(max=MOST).sum(axis=1) + self.outside
 
 
 def halved(picture: np.ndarray) -> np.ndarray:
@@ -174,9 +177,9 @@ def costs_of(grid: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray, floa
     strict = (power[:, None] - 2 * match + powers).reshape(len(CELLS), 2, len(FORMS))
     costs = (strict - spared.reshape(strict.shape)).min(axis=1).clip(0)
     costs[:, 1:] += PRICE
-    rim = ((apart - general) ** 2)[_bare() == 1].sum()
+    rim = ((apart - general) ** 2)[_bare() == 1].clip(max=FAR_OFF).sum()
     grey = tints.mean(axis=1, keepdims=True)
-    tinted = GREY * 3 * (grey**2).sum() + HUE * ((tints - grey) ** 2).sum()
+    tinted = GREY * 3 * (grey**2).clip(max=FAR_OFF).sum() + HUE * ((tints - grey) ** 2).clip(max=FAR_OFF).sum()
     return costs, strict.min(axis=1), float(rim + tinted * SIDE**2)
 
 
