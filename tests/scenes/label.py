@@ -1,7 +1,7 @@
 """Labels model outputs by eye, to hold the parser to them: sheets without readings first, readings after.
 
     python tests/scenes/label.py sheets PNG_FOLDER OUT_FOLDER     numbered contact sheets, nothing given away
-    python tests/scenes/label.py pack PNG_FOLDER LABELS.json OUT_FOLDER    outputs.npz and labels.json to be committed
+    python tests/scenes/label.py pack PNG_FOLDER LABELS.json OUT_FOLDER    outputs.webp and labels.json to be committed
     python tests/scenes/label.py compare OUT_FOLDER               each label beside the parser's reading, and agreement
 
 LABELS.json maps a PNG's stem to what a person saw: {"background", "style", "light"}, a word each or null where it
@@ -23,6 +23,7 @@ from madi.scenes.parse import Reading, read
 
 PARTS = ("shape", "colour", "size", "letter")
 ENLARGED, COLUMNS, ROWS = 256, 5, 3
+ACROSS = 12  # pictures a row of the kept mosaic
 
 
 def pictures(folder: Path) -> dict[str, np.ndarray]:
@@ -44,18 +45,26 @@ def sheets(folder: Path, out: Path) -> None:
 
 
 def pack(folder: Path, labels: Path, out: Path) -> None:
-    """Keep the labelled pictures and their labels where the tests read them."""
+    """Keep the labelled pictures, as one picture in the order of the labels, and their labels where the tests read
+    them."""
     out.mkdir(parents=True, exist_ok=True)
     known, found = json.loads(labels.read_text()), pictures(folder)
-    np.savez_compressed(out / "outputs.npz", **{stem: found[stem] for stem in known})
-    (out / "labels.json").write_text(json.dumps(known, indent=1, sort_keys=True) + "\n")
+    side = max(found[stem].shape[0] for stem in known)
+    mosaic = Image.new("RGB", (ACROSS * side, -(-len(known) // ACROSS) * side))
+    for place, stem in enumerate(sorted(known)):
+        mosaic.paste(Image.fromarray(found[stem]), (place % ACROSS * side, place // ACROSS * side))
+    mosaic.save(out / "outputs.webp", quality=96, method=6)
+    (out / "labels.json").write_text(json.dumps(known, sort_keys=True).replace("}, ", "},\n") + "\n")
 
 
 def load(folder: Path) -> list[tuple[str, np.ndarray, dict]]:
     """(stem, picture, label) of each labelled output."""
     labels = json.loads((folder / "labels.json").read_text())
-    with np.load(folder / "outputs.npz") as stored:
-        return [(stem, stored[stem], label) for stem, label in labels.items()]
+    mosaic = np.asarray(Image.open(folder / "outputs.webp").convert("RGB"))
+    side = mosaic.shape[1] // ACROSS
+    corners = [(place // ACROSS * side, place % ACROSS * side) for place in range(len(labels))]
+    images = [mosaic[top : top + side, left : left + side] for top, left in corners]
+    return [(stem, image, labels[stem]) for stem, image in zip(sorted(labels), images)]
 
 
 def agreement(label: dict, reading: Reading) -> list[tuple[str, bool]]:

@@ -1,5 +1,7 @@
 """Agreement between labels made by eye and the parser counts each difference once."""
 
+from pathlib import Path
+
 from label import agreement, load, pack, sheets
 from PIL import Image
 
@@ -8,6 +10,7 @@ from madi.scenes.parse import read
 from madi.scenes.render import render
 from madi.scenes.world import Scene, Thing
 
+LABELLED = Path(__file__).parent / "labelled"
 SCENE = Scene("sea", 1, "comic", "day", (Thing(0, "heart", "pink", "large", "T"), Thing(5, "moon", "white", "small")))
 TRUE = {
     "background": "sea",
@@ -34,12 +37,19 @@ def test_each_difference_is_found_once():
     assert wrong(TRUE | {"things": TRUE["things"][:1], "unclear": [5]}) == []
 
 
-def test_outputs_are_packed_as_they_are_and_shown_on_sheets(tmp_path):
+def test_the_parser_agrees_with_labels_made_by_eye():
+    told = [same for _, image, label in load(LABELLED) for _, same in agreement(label, read(image))]
+    assert len(load(LABELLED)) >= 100
+    assert sum(told) / len(told) >= 0.93  # measured 0.94, on outputs of a base that drew half of its things badly
+
+
+def test_outputs_are_packed_and_shown_on_sheets(tmp_path):
     (tmp_path / "png").mkdir()
     (tmp_path / "png" / "one.png").write_bytes(encode_png(render(SCENE)))
     (tmp_path / "labels.json").write_text('{"one": {"background": "sea"}}')
     pack(tmp_path / "png", tmp_path / "labels.json", tmp_path / "out")
     ((stem, image, label),) = load(tmp_path / "out")
-    assert stem == "one" and (image == render(SCENE)).all() and label == {"background": "sea"}
+    assert stem == "one" and label == {"background": "sea"}
+    assert image.shape == (128, 128, 3) and abs(image.astype(int) - render(SCENE)).mean() < 3
     sheets(tmp_path / "png", tmp_path / "sheets")
     assert Image.open(tmp_path / "sheets" / "sheet_00.png").size[0] > 1000
