@@ -149,6 +149,11 @@ def depends_on(settings: Settings, what: str) -> dict:
     return shared | {name: getattr(settings, name).model_dump(mode="json") for name in names}
 
 
+def depends_on_text(settings: Settings, what: str) -> str:
+    """The same as JSON: what Snakemake compares."""
+    return json.dumps(depends_on(settings, what), sort_keys=True)
+
+
 def checkpoint(state: Path, settings: Settings, what: str) -> Path:
     """Where a training (a part's, or "decoder") keeps its state: a folder named by what it depends on, so that with
     other settings it starts anew, and never goes on with weights that those did not make."""

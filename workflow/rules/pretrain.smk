@@ -1,8 +1,6 @@
 # The shipped weights of assets/tiny. Not part of `all`: `snakemake --cores 2 pretrain` makes them in under four hours.
 # Outputs are manifests, not the weights: those are inputs of other rules, and a fresh clone must not retrain them.
 # What a part depends on is in its params: another value there reruns that part and those that read it, no other.
-import json
-
 from madi.pretrain import settings as pretraining
 
 PRETRAIN = "config/pretrain.yaml"
@@ -10,11 +8,6 @@ try:
     PRETRAINED = pretraining.read(PRETRAIN)
 except MadiError as problem:
     raise WorkflowError(str(problem))
-
-
-def pretrain_settings(what):
-    """What the training of a part depends on, as JSON."""
-    return json.dumps(pretraining.depends_on(PRETRAINED, what), sort_keys=True)
 
 
 localrules:
@@ -45,12 +38,13 @@ rule pretrain_part:
         folder=lambda wildcards: {"clip": "assets/tiny/clip", "vit": "assets/tiny/dino"}.get(
             wildcards.what, f"results/pretrain/state/{wildcards.what}"
         ),
+        config=PRETRAIN,
         state="results/pretrain/state",
-        settings=lambda wildcards: pretrain_settings(wildcards.what),
+        settings=lambda wildcards: pretraining.depends_on_text(PRETRAINED, wildcards.what),
     message:
         "pretrain {wildcards.what}"
     shell:
-        "madi pretrain {wildcards.what} --config {PRETRAIN} --folder {params.folder} --state {params.state}"
+        "madi pretrain {wildcards.what} --config {params.config} --folder {params.folder} --state {params.state}"
         " --out {output.manifest} --log {log}"
 
 
@@ -72,10 +66,11 @@ rule pretrain_base:
         runtime=240,
     params:
         folder="assets/tiny/omnigen",
+        config=PRETRAIN,
         state="results/pretrain/state",
-        settings=pretrain_settings("base"),
+        settings=pretraining.depends_on_text(PRETRAINED, "base"),
     message:
         "pretrain the base"
     shell:
-        "madi pretrain base --config {PRETRAIN} --folder {params.folder} --state {params.state}"
+        "madi pretrain base --config {params.config} --folder {params.folder} --state {params.state}"
         " --out {output.manifest} --log {log}"
