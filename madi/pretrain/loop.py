@@ -39,12 +39,72 @@ def autocast(precision: str):
     return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16")
 
 
-def optimiser(module: torch.nn.Module, steps: Steps) -> torch.optim.Optimizer:
-    """AdamW; norms, biases and embeddings are not decayed."""
-    matrices = [p for n, p in module.named_parameters() if p.ndim > 1 and "embed" not in n]
-    rest = [p for n, p in module.named_parameters() if not (p.ndim > 1 and "embed" not in n)]
-    groups = [{"params": matrices, "weight_decay": steps.weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=steps.learning_rate, betas=(0.9, 0.98), foreach=True)
+BLOCKS = ("layers.", "resblocks.")  # where the names of a transformer's blocks begin: OmniGen's, open_clip's
+
+
+class Both:
+    """Two optimisers as one, for `train` and the kept state."""
+
+    def __init__(self, *parts: torch.optim.Optimizer):
+        self.parts = parts
+
+    @property
+    def param_groups(self) -> list[dict]:
+        """The groups of all parts."""
+        return [group for part in self.parts for group in part.param_groups]
+
+    def step(self):
+        """A step of each."""
+        for part in self.parts:
+            part.step()
+
+    def zero_grad(self, set_to_none: bool = True):
+        """Forget all gradients."""
+        for part in self.parts:
+            part.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict:
+        """As one optimiser's: parameters of the second part count on where the first's end."""
+        state, first = {}, 0
+        for part in self.parts:
+            own = part.state_dict()
+            state |= {first + number: moments for number, moments in own["state"].items()}
+            first += _count(part)
+        return {"state": state, "param_groups": []}
+
+    def load_state_dict(self, found: dict):
+        """What `state_dict` gave; groups stay as they are."""
+        first = 0
+        for part in self.parts:
+            last = first + _count(part)
+            state = {number - first: moments for number, moments in found["state"].items() if first <= number < last}
+            part.load_state_dict({"state": state, "param_groups": part.state_dict()["param_groups"]})
+            first = last
+
+
+def _count(part: torch.optim.Optimizer) -> int:
+    return sum(len(group["params"]) for group in part.param_groups)
+
+
+def optimiser(module: torch.nn.Module, steps: Steps) -> torch.optim.Optimizer | Both:
+    """AdamW; norms, biases and embeddings are not decayed. With `steps.muon`, Muon for the matrices of the blocks."""
+    named = list(module.named_parameters())
+    hidden = [p for n, p in named if steps.muon and p.ndim == 2 and any(block in n for block in BLOCKS)]
+    rest = [(n, p) for n, p in named if all(p is not h for h in hidden)]
+    decayed = [p for n, p in rest if p.ndim > 1 and "embed" not in n]
+    free = [p for n, p in rest if not (p.ndim > 1 and "embed" not in n)]
+    groups = [{"params": decayed, "weight_decay": steps.weight_decay}, {"params": free, "weight_decay": 0.0}]
+    adam = torch.optim.AdamW(groups, lr=steps.learning_rate, betas=(0.9, 0.98), foreach=True)
+    if not hidden:
+        return _peaked(adam)
+    muon = torch.optim.Muon(hidden, steps.muon, weight_decay=steps.weight_decay, adjust_lr_fn="match_rms_adamw")
+    return Both(_peaked(muon), _peaked(adam))
+
+
+def _peaked(part: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    for group in part.param_groups:
+        group["peak"] = group["lr"]
+    return part
 
 
 def train(
@@ -64,7 +124,7 @@ def train(
     began, sums = time.monotonic(), {}
     for step in range(first, steps.steps):
         for group in optimise.param_groups:
-            group["lr"] = rate(step, steps)
+            group["lr"] = group["peak"] * rate(step, steps)
         loss, notes = loss_of(step)
         loss.backward()
         notes["norm"] = float(torch.nn.utils.clip_grad_norm_(module.parameters(), steps.gradient_clip))

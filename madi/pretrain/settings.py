@@ -23,12 +23,14 @@ class Strict(BaseModel):
 
 
 class Steps(Strict):
-    """What every training says. `precision` is of the matrix products alone: weights and optimiser are float32."""
+    """What every training says. `precision` is of the matrix products alone: weights and optimiser are float32. `muon`:
+    learning rate of Muon for the matrices of a transformer's blocks; without it they learn by AdamW as all else does."""
 
     seed: int
     steps: int
     batch: int
     learning_rate: float
+    muon: float | None = None
     warmup_steps: int
     weight_decay: float
     gradient_clip: float
@@ -164,8 +166,8 @@ def checkpoint(state: Path, settings: Settings, what: str) -> Path:
 
 
 def rate(step: int, steps: Steps) -> float:
-    """Learning rate: linear warm-up, then a cosine to a hundredth."""
+    """Share of the learning rate, 0..1: linear warm-up, then a cosine to a hundredth."""
     if step < steps.warmup_steps:
-        return steps.learning_rate * (step + 1) / steps.warmup_steps
+        return (step + 1) / steps.warmup_steps
     done = (step - steps.warmup_steps) / max(1, steps.steps - steps.warmup_steps)
-    return steps.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

@@ -3,6 +3,7 @@
 import contextlib
 import re
 import tokenize
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from madi.errors import MadiError
 from madi.model.packed import Packed
 from madi.pretrain import vae
 from madi.pretrain.dense import Dense
-from madi.pretrain.loop import train
+from madi.pretrain.loop import optimiser, train
 from madi.pretrain.mix import batch_of
 from madi.pretrain.reader import WIDTHS
 from madi.pretrain.settings import Steps, VaeSettings, checkpoint, rate, read
@@ -67,9 +68,9 @@ def test_dense_forward_is_the_packed_forward():
     assert torch.allclose(there, here, atol=1e-5)
 
 
-def fit(path, until_step=None):
+def fit(path, until_step=None, muon=None):
     torch.manual_seed(0)
-    module = torch.nn.Linear(3, 3)
+    module = torch.nn.Sequential(OrderedDict({"layers": torch.nn.Sequential(torch.nn.Linear(3, 3))}))
 
     def loss_of(step):
         if step == until_step:
@@ -77,14 +78,15 @@ def fit(path, until_step=None):
         x = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
         return (module(x) - x.flip(1)).pow(2).mean(), {}
 
-    return module, train(module, loss_of, STEPS, path, every=4)
+    return module, train(module, loss_of, STEPS.model_copy(update={"muon": muon}), path, every=4)
 
 
-def test_resumed_training_equals_an_uninterrupted_one(tmp_path):
-    whole, average = fit(tmp_path / "a")
+@pytest.mark.parametrize("muon", [None, 0.02])
+def test_resumed_training_equals_an_uninterrupted_one(tmp_path, muon):
+    whole, average = fit(tmp_path / "a", muon=muon)
     with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path / "b", until_step=6)
-    again, resumed = fit(tmp_path / "b")
+        fit(tmp_path / "b", until_step=6, muon=muon)
+    again, resumed = fit(tmp_path / "b", muon=muon)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters()))
     assert all(torch.equal(a, b) for a, b in zip(average.values, resumed.values))
 
@@ -93,9 +95,19 @@ def test_a_kept_state_is_safetensors(tmp_path):
     module, average = fit(tmp_path / "a")
     (kept,) = (path for path in tmp_path.rglob("*") if path.is_file())
     tensors = load_file(kept)
-    assert torch.equal(tensors["module.0.weight"], module.weight)
+    assert torch.equal(tensors["module.0.layers.0.weight"], module.layers[0].weight)
     assert torch.equal(tensors["module.1.1"], average.values[1])
     assert {f"optimizer.{k}.exp_avg" for k in (0, 1)} < tensors.keys()
+
+
+def test_muon_turns_the_blocks_matrices_and_adam_the_rest():
+    steps = STEPS.model_copy(update={"muon": 0.02})
+    parts = optimiser(small(), steps).parts
+    (hidden,), rest = parts[0].param_groups, parts[1].param_groups
+    assert len(hidden["params"]) == 2 * 6 and {p.ndim for p in hidden["params"]} == {2}  # q, k, v, out, gate_up, down
+    count = sum(len(group["params"]) for group in (hidden, *rest))
+    assert count == len(list(small().parameters()))
+    assert (hidden["peak"], rest[0]["peak"]) == (0.02, steps.learning_rate)
 
 
 def test_a_broken_state_is_named(tmp_path):
@@ -137,7 +149,7 @@ def test_each_phase_of_the_vae_has_its_own_precision(monkeypatch):
 
 def test_rate_warms_up_and_falls():
     rates = [rate(step, STEPS) for step in range(8)]
-    assert rates[0] < rates[1] == STEPS.learning_rate and rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[0] < rates[1] == 1 and rates[2:] == sorted(rates[2:], reverse=True)
 
 
 def test_untrained_vae_passes_every_colour():
