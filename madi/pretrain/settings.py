@@ -23,8 +23,8 @@ class Strict(BaseModel):
 
 
 class Steps(Strict):
-    """What every training says. `precision` is of the matrix products alone: weights and optimiser are float32. `muon`:
-    learning rate of Muon for the matrices of a transformer's blocks; without it they learn by AdamW as all else does."""
+    """What every training says. `precision` is of the matrix products alone: weights and optimiser are float32.
+    `muon`: learning rate of Muon for the matrices of a transformer's blocks; without it AdamW turns them too."""
 
     seed: int
     steps: int
