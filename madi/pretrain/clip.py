@@ -22,8 +22,10 @@ from madi.pretrain.settings import ClipSettings, Settings, checkpoint
 from madi.pretrain.vae import signed
 from madi.scenes import words
 from madi.scenes.edits import OPS, apply, draw
+from madi.scenes.kinds import Item
 from madi.scenes.render import render
-from madi.scenes.samples import Item, items, until
+from madi.scenes.samples import items
+from madi.scenes.splits import until
 from madi.scenes.world import COLOURS, LETTERS, SHAPES, SIZES, Scene
 
 SPECIAL = ["<pad>", "<unk>", "<s>", "</s>"]

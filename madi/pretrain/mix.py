@@ -17,6 +17,7 @@ from madi.model.prompt import Prompt, Tokens
 from madi.pretrain.reader import labels
 from madi.pretrain.settings import BaseSettings
 from madi.scenes import samples
+from madi.scenes.kinds import Item
 from madi.scenes.render import render
 
 
@@ -93,7 +94,7 @@ class Blocks(torch.utils.data.Dataset):
         )
 
 
-def draw(own: BaseSettings, index: int, rng: Random) -> samples.Item:
+def draw(own: BaseSettings, index: int, rng: Random) -> Item:
     """An item of the mix; a share of the edits with one change that nobody asked for."""
     kind = rng.choices(list(own.mix), list(own.mix.values()))[0]
     identity = f"base-{kind}-pretrain-{own.train.seed}-{index}"

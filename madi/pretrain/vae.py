@@ -16,7 +16,7 @@ from madi.pretrain.loop import autocast, train
 from madi.pretrain.settings import Settings, Steps, VaeSettings, checkpoint
 from madi.scenes.edits import scene_of
 from madi.scenes.render import render
-from madi.scenes.samples import until
+from madi.scenes.splits import until
 from madi.scenes.world import Scene
 
 COUNTS = ((0, 0.04), (1, 0.16), (2, 0.2), (3, 0.2), (4, 0.2), (5, 0.2))  # fuller than edits' scenes: more to learn from

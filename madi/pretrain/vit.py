@@ -21,7 +21,7 @@ from madi.pretrain.settings import Settings, VitSettings, checkpoint
 from madi.pretrain.vae import pictures, signed
 from madi.scenes.edits import apply, draw, scene_of
 from madi.scenes.render import region, render
-from madi.scenes.samples import until
+from madi.scenes.splits import until
 from madi.scenes.world import Scene
 
 SMALL = 32  # side of the picture that is reconstructed

@@ -9,7 +9,7 @@ from madi.data.readers import scenes
 from madi.errors import MadiError
 from madi.records import SAMPLE
 from madi.samples import Sample
-from madi.scenes.samples import split_of
+from madi.scenes.splits import split_of
 from madi.scenes.world import Scene
 
 

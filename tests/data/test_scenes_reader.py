@@ -9,7 +9,7 @@ from madi.data.readers import scenes
 from madi.prompts.templates import OF_OP
 from madi.records import SAMPLE, required
 from madi.scenes.render import render
-from madi.scenes.samples import split_of
+from madi.scenes.splits import split_of
 from madi.scenes.world import Scene
 
 BENCHMARKS = {

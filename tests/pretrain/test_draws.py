@@ -13,7 +13,7 @@ from madi.pretrain import clip, mix, vae, vit
 from madi.pretrain.settings import read
 from madi.scenes import samples
 from madi.scenes.render import render
-from madi.scenes.samples import split_of
+from madi.scenes.splits import split_of
 from madi.scenes.words import caption
 
 ROOT = Path(__file__).parents[2]

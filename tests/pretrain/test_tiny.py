@@ -16,7 +16,7 @@ from madi.scenes import samples
 from madi.scenes.edits import scene_of
 from madi.scenes.parse import read as read_scene
 from madi.scenes.render import render
-from madi.scenes.samples import until
+from madi.scenes.splits import until
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "assets" / "tiny"

@@ -21,7 +21,7 @@ from madi.pretrain.mix import batch_of
 from madi.pretrain.reader import WIDTHS
 from madi.pretrain.settings import Steps, VaeSettings, checkpoint, rate, read
 from madi.progress import log_to
-from madi.scenes.samples import split_of
+from madi.scenes.splits import split_of
 
 STEPS = Steps(
     seed=0, steps=8, batch=4, learning_rate=0.01, warmup_steps=2, weight_decay=0.0, gradient_clip=1.0, ema=0.9,

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from madi.scenes.edits import OPS, TASKS, apply, draw, scene_of
-from madi.scenes.samples import HELD_OUT, HELD_OUT_COMPOUNDS, KINDS, SPLITS, items, loose, split_of
+from madi.scenes.samples import KINDS, items, loose
+from madi.scenes.splits import HELD_OUT, HELD_OUT_COMPOUNDS, SPLITS, split_of
 from madi.scenes.words import PHRASES, caption, instruct, named, phrases, refer
 from madi.scenes.world import CELLS, Scene
 

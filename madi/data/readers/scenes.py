@@ -8,8 +8,9 @@ from itertools import chain
 
 from madi import images
 from madi.config import DataSlice
+from madi.scenes.kinds import Item
 from madi.scenes.render import region, render
-from madi.scenes.samples import Item, items
+from madi.scenes.samples import items
 
 SPLIT = {"train": "tune", "validation": "validation"}  # every other set is a benchmark
 KIND = {"emu_edit": "edit", "magicbrush": "session", "complex_edit": "compound", "idea_bench": "multi"}
