@@ -42,6 +42,13 @@ def test_the_bootstrap_covers_about_as_often_as_it_says():
     assert 0.90 <= hits / 200 <= 0.98
 
 
+def test_resampled_means_of_few_groups_vary_as_means_do():
+    values = np.array([0.1, 0.4, 0.9, 0.2])
+    means = stats.resampled(stats.group_sums(values, np.array(list("abcd"))), stats.draws(4, 40_000, 0, "x"))
+    assert means.mean() == pytest.approx(values.mean(), abs=0.005)
+    assert means.var() == pytest.approx(values.var(ddof=1) / 4, rel=0.03)
+
+
 def test_too_few_groups_give_no_interval():
     assert interval(np.ones(2), np.array(["a", "b"])) is None
     assert stats.wilson(0.0, 0) is None
