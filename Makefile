@@ -9,6 +9,7 @@ UV := .boot/bin/uv
 LOCK := $(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 STAMP := .venv/.lock-$(LOCK)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup  # two workers, a thread each
 REPORT := results/demo/report.html
 
 .DEFAULT_GOAL := help
@@ -31,10 +32,10 @@ smoke: venv  ## the same workflow, as small as it goes
 	@$(BIN)/python -m madi.watch $(SNAKEMAKE) --configfile config/smoke.yaml
 
 test: venv  ## all tests but the slow ones
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: venv  ## the slow tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+	$(PYTEST) -m slow
 
 lint: venv  ## style of Python and rules
 	$(BIN)/ruff check

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from madi.scenes.render import UNIT, WINDOW, background, render, sprite, window
+from madi.scenes.render import INK, UNIT, WINDOW, background, lit, render, sprite, window
 from madi.scenes.world import (
     BACKGROUNDS,
     CELLS,
@@ -49,6 +49,7 @@ GREY, HUE = 0.5, 2.0  # weight of a tint of the ground in brightness and in hue:
 UNREADABLE = 0.17  # residual of the whole picture above which it is said to be no scene
 FAR_OFF = 0.1  # squared error of a colour beyond which it is of no ground, and tells nothing of which
 MOST = 40.0  # cost of a cell, twice that of a large thing under another style
+DARKER = 0.2  # most ink that a thing may have taken from its outline
 MOST_UNCLEAR = 6  # cells; with as many, a picture is no scene either
 
 Look = tuple[str, int, str, str]  # background, variant, style, light
@@ -161,13 +162,20 @@ def _powers(look: Look) -> tuple[np.ndarray, np.ndarray]:
     return power, sums
 
 
+def levelled(apart: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(cells `[9, P, 3]` of a grid less its ground, without a tint of the whole cell; the tints `[9, 3]`)."""
+    inner = boxes(apart)
+    tints = np.stack([np.median(corners, axis=0) for corners in inner[:, _corners()]])
+    return inner - tints[:, None], tints
+
+
 def costs_of(grid: np.ndarray, look: Look) -> tuple[np.ndarray, np.ndarray, float]:
     """(costs `[9, T]`, the same with colours taken strictly, cost of what is no cell's, such as tints) under a look."""
     ground = _ground(look)
     apart = grid - ground
     general = np.median(apart[_bare() > 0.9], axis=0)
-    tints = np.stack([np.median(inner, axis=0) for inner in boxes(apart)[:, _corners()]])
-    inner, base = boxes(apart) - tints[:, None], boxes(ground)
+    inner, tints = levelled(apart)
+    base = boxes(ground)
     power = (inner**2).sum((1, 2))
     rgb, alpha = _sprites(*look[2:])
     powers, sums = _powers(look)
@@ -235,7 +243,7 @@ def settle(evidence: Evidence) -> Reading:
     plain = (seen <= TOLD * bare) & (bare - seen >= LEAST)  # a pale thing, whose colour tells it from the ground
     told = (costs.min(axis=1) <= TOLD * bare) | plain
     chosen = np.where(told, 1 + costs[:, 1:].argmin(axis=1), 0)
-    forms = np.array([_coloured(form, own) for form, own in zip(chosen, strict)])
+    forms = coloured(halved(evidence.picture), evidence.looks[best], chosen)
     whole, cells = residuals(evidence.picture, scene_of(evidence.looks[best], forms))
     unclear = tuple(int(cell) for cell in np.flatnonzero(~told & (bare > FAINT**2 * 3 * SIDE**2)))
     readable = whole <= UNREADABLE and len(unclear) < MOST_UNCLEAR
@@ -243,10 +251,26 @@ def settle(evidence: Evidence) -> Reading:
     return Reading(scene, readable, whole, tuple(map(float, cells)), unclear)
 
 
-def _coloured(form: int, strict: np.ndarray) -> int:
-    """Of the forms like this one but for colour, the one that costs least when colours are taken strictly `[T]`."""
-    alike = _ALIKE[form]
-    return int(alike[strict[alike].argmin()])
+def coloured(grid: np.ndarray, look: Look, chosen: np.ndarray) -> np.ndarray:
+    """The forms `[9]`, each in the colour that fits best where a thing may be darker than it is drawn.
+
+    Dark outlines run into narrow things, and a darkened yellow is nearer to orange than to yellow. So each colour is
+    held against the picture at its best share of ink, 0 to DARKER.
+    """
+    ground, forms = _ground(look), chosen.copy()
+    (rgb, alpha), (inner, _), base = _sprites(*look[2:]), levelled(grid - ground), boxes(ground)
+    ink = lit(np.float32(INK), look[3])
+    for cell in np.flatnonzero(chosen):
+        alike = _ALIKE[chosen[cell]]
+        rows = np.concatenate([alike, alike + len(FORMS)])  # sharp, then soft
+        cover = alpha[rows][..., None]
+        drawn = rgb[rows].reshape(len(rows), -1, 3)
+        left = (inner[cell] + base[cell] * cover - drawn).reshape(len(rows), -1)
+        darker = (ink * cover - drawn).reshape(len(rows), -1)
+        share = ((left * darker).sum(1) / (darker**2).sum(1)).clip(0, DARKER)
+        costs = ((left - share[:, None] * darker) ** 2).sum(1)
+        forms[cell] = alike[costs.reshape(2, -1).min(0).argmin()]
+    return forms
 
 
 def read(image: np.ndarray) -> Reading:

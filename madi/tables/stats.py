@@ -48,8 +48,8 @@ def group_sums(values_N: np.ndarray, groups_N: np.ndarray, weights_N: np.ndarray
 def draws(groups: int, resamples: int, seed: int, name: str) -> np.ndarray:
     """How often each group is drawn, int [R, G], from a stream of this cell's own.
 
-    One fewer are drawn than there are (Rao and Wu, 1988), which makes the variance of a resampled mean s^2 / G, unbiased:
-    with all G it would be a share 1 / G too small, much where groups are few.
+    One fewer are drawn than there are (Rao and Wu, 1988), which makes the variance of a resampled mean s^2 / G,
+    unbiased: with all G it would be a share 1 / G too small, much where groups are few.
     """
     key = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
     rng = np.random.default_rng(int.from_bytes(key[:16], "big"))

@@ -10,8 +10,8 @@ from PIL import Image, ImageFilter
 
 from madi.scenes.edits import scene_of
 from madi.scenes.parse import FORMS, LOOKS, read
-from madi.scenes.render import render
-from madi.scenes.world import LIGHTS, STYLES, Scene
+from madi.scenes.render import INK, lit, render
+from madi.scenes.world import COLOURS, LIGHTS, STYLES, Scene, Thing
 
 
 def scenes(count: int, seed: int) -> list[Scene]:
@@ -67,6 +67,15 @@ def test_all_looks_and_full_grids_are_read():
 def test_worn_pictures_are_read():
     right = [read(worn(render(scene), seed)).scene == scene for seed, scene in enumerate(scenes(200, seed=5))]
     assert np.mean(right) >= 0.99
+
+
+def test_a_thing_that_its_outline_runs_into_keeps_its_colour():
+    looks = [look for look in LOOKS if look[2] == "comic"][::4]
+    for look, colour in product(looks, COLOURS):
+        scene = Scene(*look, (Thing(4, "moon", colour, "small"),))
+        drawn, bare = render(scene).astype(np.float32), render(scene.without(4))
+        inked = drawn + 0.2 * (drawn != bare) * (255 * lit(np.float32(INK), look[3]) - drawn)
+        assert read(inked.round().astype(np.uint8)).scene.at(4).colour == colour
 
 
 @pytest.mark.parametrize("size", [96, 256])
