@@ -6,7 +6,9 @@ Shapes: B samples, C latent channels, h x w latent pixels.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import torch
@@ -24,7 +26,8 @@ from madi.pretrain.mix import Blocks, batch_of
 from madi.pretrain.reader import Reader, reading
 from madi.pretrain.settings import BaseSettings, Settings, checkpoint
 from madi.progress import say
-from madi.scenes import samples
+from madi.scenes import samples, words
+from madi.scenes.kinds import Item
 from madi.scenes.render import render
 from madi.scenes.truth import judge
 
@@ -111,7 +114,10 @@ def fit(settings: Settings, folder: Path, out: Path, state: Path) -> dict:
     with torch.no_grad():
         packed.stock.embed_tokens.weight[tokens.pause_id] = packed.stock.embed_tokens.weight[rest].mean(0)
     save(out, weights)
-    return quality(weights, own, state / "sheet_last.jpg", own.held_out)
+    return {
+        name: quality(weights, own, state / f"sheet_{name}.jpg", own.held_out, manner)
+        for name, manner in (("edits", "tune"), ("edits_as_it_was_told", "base"))
+    }
 
 
 def _as_is(block):
@@ -139,10 +145,17 @@ class Stream:
         return self.held[place]
 
 
+def reworded(item: Item, manner: str) -> Item:
+    """The item, asked for in a register."""
+    words_of = Random(f"{item.item_id} {manner}")
+    return replace(item, instruction=words.instruct(item.sources[0], item.ops[0], words_of, manner))
+
+
 @torch.no_grad()
-def quality(weights: Weights, own: BaseSettings, sheet: Path, count: int) -> dict:
-    """Oracle scores of validation edits at pause 0, by task and in all, and a sheet: source, edit, one right target."""
-    items = list(samples.items("edit", "validation", count, own.train.seed))
+def quality(weights: Weights, own: BaseSettings, sheet: Path, count: int, manner: str = "tune") -> dict:
+    """Oracle scores of validation edits at pause 0, by task and in all, and a sheet: source, edit, one right target.
+    manner: the register of the instructions; the base is trained on "base", fine-tuned and measured on "tune"."""
+    items = [reworded(item, manner) for item in samples.items("edit", "validation", count, own.train.seed)]
     packed, was = weights.packed.eval(), weights.packed.training
     edits, scores = [], {}
     size = own.sample["size_px"]

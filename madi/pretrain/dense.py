@@ -57,12 +57,8 @@ class Dense:
         self.packed = packed
         self.block = torch.compile(block, dynamic=False) if compiled else block
 
-    def __call__(self, x: torch.Tensor, t: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """[B,C,h,w] at noisy latents x [B,C,h,w] and times t [B]."""
-        return self.states(x, t, batch)[0]
-
     def states(self, x: torch.Tensor, t: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """(velocity, [B,S,W] after each block)."""
+        """(velocity [B,C,h,w] at noisy latents x [B,C,h,w] and times t [B], [B,S,W] after each block)."""
         packed, stock = self.packed, self.packed.stock
         noise = packed.noise_tokens(x)
         clock = stock.time_proj(t).type_as(noise)

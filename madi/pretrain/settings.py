@@ -153,7 +153,11 @@ def depends_on(settings: Settings, what: str) -> dict:
 
 def depends_on_text(settings: Settings, what: str) -> str:
     """The same as JSON: what Snakemake compares."""
-    return json.dumps(depends_on(settings, what), sort_keys=True)
+    return _text(depends_on(settings, what))
+
+
+def _text(own: dict) -> str:
+    return json.dumps(own, sort_keys=True)
 
 
 def checkpoint(state: Path, settings: Settings, what: str) -> Path:
@@ -162,7 +166,7 @@ def checkpoint(state: Path, settings: Settings, what: str) -> Path:
     own = depends_on(settings, "vae" if what == "decoder" else what)
     if what != "decoder" and "vae" in own:
         own["vae"] = {key: value for key, value in own["vae"].items() if key not in DECODER}
-    return state / f"{what}-{hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:12]}"
+    return state / f"{what}-{hashlib.sha256(_text(own).encode()).hexdigest()[:12]}"
 
 
 def rate(step: int, steps: Steps) -> float:

@@ -61,7 +61,7 @@ def _base(settings: Settings, folder: Path, state: Path) -> dict:
     from madi.pretrain import base, vae
 
     edits = base.fit(settings, state, folder, state)
-    return {"edits": edits, "vae": vae.quality(AutoencoderKL.from_pretrained(folder / "vae"), settings)}
+    return edits | {"vae": vae.quality(AutoencoderKL.from_pretrained(folder / "vae"), settings)}
 
 
 def _clip(settings: Settings, folder: Path, state: Path) -> dict:

@@ -64,7 +64,7 @@ def test_dense_forward_is_the_packed_forward():
     batch = batch_of(20, [words, edit])
     x, t = torch.randn(2, 4, 4, 4), torch.tensor([0.2, 0.7])
     with torch.no_grad():
-        there, here = packed(x, t, batch.prompts), Dense(packed, compiled=False)(x, t, batch)
+        there, here = packed(x, t, batch.prompts), Dense(packed, compiled=False).states(x, t, batch)[0]
     assert torch.allclose(there, here, atol=1e-5)
 
 
