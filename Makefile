@@ -23,8 +23,7 @@ venv: $(STAMP)  ## .venv with the locked packages
 demo: venv  ## every table and figure from the shipped tiny model, and a report to look at
 	@$(BIN)/madi config check config/demo.yaml
 	@$(BIN)/python -m madi.watch $(SNAKEMAKE) --configfile config/demo.yaml
-	@$(BIN)/madi tables summary --config results/demo/tables/config.json \
-	  $$(printf -- '--scores %s ' results/demo/scores/*/scores.parquet)
+	@$(BIN)/madi tables summary --config results/demo/tables/config.json --scores-folder results/demo/scores
 	@echo "report: $(REPORT)"
 
 smoke: venv  ## the same workflow, as small as it goes
@@ -51,8 +50,8 @@ lock: $(UV)  ## compile requirements.lock and environment.yml anew (delete the l
 unlock: venv  ## after a workflow was killed: let the next one start
 	$(BIN)/snakemake --unlock
 
-clean:  ## remove results of the demo and smoke scales, and what Snakemake remembers of them
-	rm -rf results/demo results/smoke .snakemake
+clean:  ## remove results of the demo and smoke scales
+	rm -rf results/demo results/smoke
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "madi needs Python 3.11 or newer: make PYTHON=python3.12")'

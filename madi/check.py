@@ -9,6 +9,8 @@ import typer
 if TYPE_CHECKING:
     from madi.config import Config
 
+PX_A_TOKEN = 16  # 8 px a latent, 2 latents a token
+
 app = typer.Typer(no_args_is_help=True, help="Check a config, or write the schema that editors complete keys from.")
 
 
@@ -41,9 +43,21 @@ def check_files(config: "Config") -> None:
     for key, folder in config.model:
         if not Path(folder).is_dir():
             raise MadiError("no such folder", where=f"model.{key} {folder}", expected="a folder of weights")
+    check_size(config)
     if not Path(config.tables.reported).is_file():
         raise MadiError("no such file", where=config.tables.reported, expected="the paper's values (CSV)")
     check_tables(config.tables.file)
+
+
+def check_size(config: "Config") -> None:
+    """Errors: MadiError where the base has no places for pictures of `size_px`."""
+    from madi.errors import MadiError
+    from madi.shards import read_json
+
+    path = Path(config.model.base) / "transformer" / "config.json"
+    places = read_json(path).get("pos_embed_max_size") if path.is_file() else None
+    if isinstance(places, int) and config.size_px > PX_A_TOKEN * places:
+        raise MadiError(f"found {config.size_px}", "size_px", f"at most {PX_A_TOKEN * places} px with this base")
 
 
 def check_tables(declared: str) -> None:

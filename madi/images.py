@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from madi.errors import MadiError
 
+FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 64 * 2**20  # 64 Mpx: 8192 x 8192, past any benchmark's picture
 
 
@@ -23,7 +24,7 @@ def decode(data: bytes, where: object) -> np.ndarray:
     if not data:
         raise MadiError("no image bytes", where, "an encoded image")
     try:
-        image = Image.open(io.BytesIO(data))
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise MadiError(f"image of {image.width}x{image.height} px", where, f"at most {MAX_PIXELS} px in all")
         return np.array(ImageOps.exif_transpose(image).convert("RGB"))  # a copy: torch wants to own its memory

@@ -11,6 +11,7 @@ from pathlib import Path
 from madi.errors import MadiError
 from madi.shards import write_json
 
+PROVENANCE = "provenance.json"
 PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "timm", "numpy", "pyarrow", "pillow", "snakemake")
 
 
@@ -34,9 +35,15 @@ def folder_sha(path: Path | str, pattern: str = "**/*") -> str:
     digest = hashlib.sha256()
     for file in sorted(root.glob(pattern), key=lambda file: file.relative_to(root).as_posix()):
         name = file.relative_to(root)
-        if file.is_file() and name.name != "provenance.json" and not any(part.startswith(".") for part in name.parts):
+        if file.is_file() and name.name != PROVENANCE and not any(part.startswith(".") for part in name.parts):
             digest.update(f"{name.as_posix()}\0{file_sha(file)}\n".encode())
     return digest.hexdigest()
+
+
+def file_shas(folder: Path | str) -> dict[str, str]:
+    """File name -> SHA-256, all files below a folder but its provenance: what a manifest of weights holds."""
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.name != PROVENANCE)
+    return {path.relative_to(folder).as_posix(): file_sha(path) for path in files}
 
 
 def code_sha() -> str:

@@ -70,7 +70,7 @@ class Prompts(Part):
 
 
 class Weights(Part):
-    """Folders (or hub names) of the base editor and of the two scorers."""
+    """Folders of the base editor and of the two scorers."""
 
     base: str
     clip: str

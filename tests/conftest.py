@@ -1,6 +1,10 @@
 """Tiny random weights for tests: real OmniGen and AutoencoderKL classes, hidden width 32, two layers, built in code."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("madi", deadline=None)  # another job on the cores is no failure
+settings.load_profile("madi")
 
 CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \n.,:;!?'\"()/-_<>|"
 SPECIAL = ["<unk>", "<s>", "</s>", "<|user|>", "<|assistant|>", "<|end|>", "<|diffusion|>", "<img>", "</img>", "<cfg>"]

@@ -170,6 +170,8 @@ def test_a_folder_of_weights_that_is_not_there_is_named_before_anything_runs(dem
     elsewhere = demo.model.model_copy(update={"clip": "assets/tiny/clpi"})
     with pytest.raises(MadiError, match="model.clip assets/tiny/clpi: no such folder"):
         check.check_files(demo.model_copy(update={"model": elsewhere}))
+    with pytest.raises(MadiError, match="size_px: found 512; expected at most 256 px"):
+        check.check_files(demo.model_copy(update={"size_px": 512}))
     nowhere = demo.tables.model_copy(update={"reported": "nowhere.csv"})
     with pytest.raises(MadiError, match="nowhere.csv: no such file"):
         check.check_files(demo.model_copy(update={"tables": nowhere}))
@@ -208,3 +210,9 @@ def test_declared_tables_are_checked(tmp_path):
     broken.write_text((ROOT / "config/tables.yaml").read_text().replace("digits: 2", "digts: 2", 1))
     with pytest.raises(MadiError, match=rf"{broken}:\d+ metrics\..*digts: unknown key.*did you mean `digits`"):
         check.check_tables(broken)
+    text = (ROOT / "config/tables.yaml").read_text()
+    for slip, told in (("benchmark: emu_edti", "emu_edti"), ("gain: {of: ft_ep_scaled, over: ft_pe}", "above it")):
+        right = slip.replace("edti", "edit").replace("ft_pe", "ft_ep")
+        broken.write_text(text.replace(right, slip, 1))
+        with pytest.raises(MadiError, match=told):
+            check.check_tables(broken)

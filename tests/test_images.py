@@ -64,6 +64,12 @@ def test_a_bomb_is_refused_from_its_header():
             images.decode(data + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")), "here")
 
 
+def test_other_formats_are_refused_whatever_they_hold(picture):
+    for kind in ("ICO", "BMP", "TIFF", "GIF"):
+        with pytest.raises(MadiError, match="expected a PNG, JPEG or WebP image"):
+            images.decode(encoded(Image.fromarray(picture), kind), "here")
+
+
 def test_only_bytes_are_encoded(picture):
     with pytest.raises(MadiError, match="float64; expected uint8"):
         images.encode_png(picture / 255)

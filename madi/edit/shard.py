@@ -85,8 +85,18 @@ def build(name: str, job: EditSlice, asked: dict, weights: dict[str, Path]) -> E
     checkpoint.set_threads(job.threads)
     if editor.kind == "truth_vae":
         return checkpoint.truth_through_vae(job.base, sha)
-    folder = Path(weights[editor.run]).parent / "weights" if editor.kind == "run" else Path(job.base)
+    folder = trained(weights[editor.run]) if editor.kind == "run" else Path(job.base)
     return checkpoint.Checkpoint(folder, job.sampler, job.size_px, sha)
+
+
+def trained(manifest: Path) -> Path:
+    """The folder of a run's weights, beside their manifest. Errors: MadiError where they are not those it lists."""
+    folder = manifest.parent / "weights"
+    told, found = shards.read_json(manifest), provenance.file_shas(folder)
+    if wrong := sorted(name for name in told | found if told.get(name) != found.get(name)):
+        what = f"{len(wrong)} files are not as the training left them ({wrong[0]})"
+        raise MadiError(what, folder, f"what {manifest.name} lists", "delete both and train again")
+    return folder
 
 
 def sheet(rows: Iterable[dict], asked: dict[str, dict[str, samples.Sample]]) -> bytes:

@@ -10,10 +10,9 @@ import json
 import math
 from pathlib import Path
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from madi.errors import MadiError
+from madi import configfile
 
 
 class Strict(BaseModel):
@@ -128,16 +127,11 @@ class Settings(Strict):
 
 def read(path: str | Path) -> Settings:
     """The settings in a YAML file; MadiError with one line for a broken or wrong one."""
+    source = configfile.read(path)
     try:
-        return Settings.model_validate(yaml.safe_load(Path(path).read_text()))
-    except OSError as error:
-        raise MadiError(error.strerror or "cannot be read", path, "a YAML file") from None
-    except yaml.YAMLError as error:
-        raise MadiError(" ".join(str(error).split()), path, "YAML") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise MadiError(f"{key}: {first['msg']}", path, "the keys of madi/pretrain/settings.py") from None
+        return Settings.model_validate(source.content)
+    except ValidationError as bad:
+        raise configfile.explain(bad, Settings, [source]) from None
 
 
 NEEDS = {"base": ("tokenizer", "vae")}  # parts whose outputs a part reads

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from madi.pretrain.settings import NEEDS, Settings
-from madi.provenance import file_sha, write_provenance
+from madi.provenance import PROVENANCE, file_shas, write_provenance
 from madi.shards import write_json
-
-PROVENANCE = "provenance.json"
 
 
 def make(what: str, settings: Settings, config: Path, folder: Path, state: Path, manifest: Path) -> None:
@@ -18,7 +16,7 @@ def make(what: str, settings: Settings, config: Path, folder: Path, state: Path,
     torch.set_num_threads(settings.threads)
     quality = TRAIN[what](settings, folder, state)
     provenance(what, settings, config, folder, quality)
-    write_json(manifest, {"files": hashes(folder), "quality": quality})
+    write_json(manifest, {"files": file_shas(folder), "quality": quality})
 
 
 def provenance(what: str, settings: Settings, config: Path, folder: Path, quality: dict) -> None:
@@ -30,16 +28,10 @@ def provenance(what: str, settings: Settings, config: Path, folder: Path, qualit
         "seed": own.get("seed", own.get("train", {}).get("seed")),
         "settings": own,
         "parts": parts,
-        "files": hashes(folder),
+        "files": file_shas(folder),
         "quality": quality,
     }
     write_provenance(folder / PROVENANCE, **facts)
-
-
-def hashes(folder: Path) -> dict[str, str]:
-    """File name -> sha256, all files below a folder but provenance."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != PROVENANCE)
-    return {path.relative_to(folder).as_posix(): file_sha(path) for path in files}
 
 
 def _tokenizer(settings: Settings, folder: Path, state: Path) -> dict:

@@ -27,6 +27,7 @@ class Answer:
     status: str = NOTHING
     query: Query | None = None
     units: Units | None = None
+    gain: dict | None = None  # the two queries of a gain, in place of its own
 
 
 def merged(block: Block, row: Ask, column: Ask) -> Ask:
@@ -128,7 +129,8 @@ def gain(name: str, of: Answer, over: Answer, source: Source) -> Answer:
         missing=of.units.missing | over.units.missing,
         scores=sorted(set(of.units.scores) | set(over.units.scores)),
     )
-    return Answer(name, "scores", value, f"{value:z.1f}%", interval, "ok", None, both)
+    asked = {"of": of.query.model_dump(), "over": over.query.model_dump()}
+    return Answer(name, "scores", value, f"{value:z.1f}%", interval, "ok", None, both, asked)
 
 
 def with_references(block: Block, spec: TablesSpec) -> dict[str, Row]:
@@ -170,8 +172,10 @@ def block_cells(table: str, key: str, block: Block, source: Source):
 def best_row(column: str, rows: dict[str, Row], block: Block, grid: dict, source: Source) -> str | None:
     """The row whose cell beats every other reproduced row's of its column, controls too; None if there is none.
 
-    References and gains do not compete.
+    References and gains do not compete, nor do rows of one system (its tasks, say).
     """
+    if block.system:
+        return None
     rivals = {}
     for row, ask in rows.items():
         made, whole = grid[row, column], merged(block, ask, block.columns[column])
@@ -195,7 +199,7 @@ def beaten(top: Answer, other: Answer, source: Source) -> bool:
 def cell_of(key: tuple[str, ...], label: str, made: Answer, best: bool, source: Source) -> dict:
     """The record of one cell; `query` holds what was asked, whether it is a separated best, and its status."""
     reported = source.reported.get(key)
-    ask = made.query.model_dump() if made.query else None
+    ask = made.query.model_dump() if made.query else made.gain
     low, high = made.interval or (None, None)
     return dict(
         **dict(zip(("table", "block", "row", "column"), key)),

@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from madi.settings import AskedSet, BenchmarkName
+
 Select = Literal["best_clip_dir", "best_dino", "best_qa", "dino_at_least", "clip_dir_at_least"]
 SCORE_NAME = r"^[a-z0-9_]+/(source|target|global_caption|local_caption|truth)$"
 ScoreName = Annotated[str, Field(pattern=SCORE_NAME)]
@@ -44,7 +46,7 @@ class Threshold(Strict):
 
     score: ScoreName
     system: str
-    benchmark: str
+    benchmark: AskedSet
     paper: float
     digits: int = 3
 
@@ -83,7 +85,7 @@ class Ask(Strict):
 
     title: str | None = None
     system: str | None = None
-    benchmark: str | None = None
+    benchmark: AskedSet | None = None
     metric: str | None = None
     pauses: list[int] | None = None
     seeds: list[int] | Literal["all"] | None = None  # default: the first seed alone
@@ -122,7 +124,7 @@ class TablesSpec(Strict):
     thresholds: dict[Literal["dino", "clip_dir"], Threshold]
     tables: dict[str, Table]
     figures: dict[str, Table]
-    galleries: dict[str, list[str]]  # benchmark -> systems shown, in order
+    galleries: dict[BenchmarkName, list[str]]  # benchmark -> systems shown, in order
 
     @model_validator(mode="after")
     def names_exist(self):
@@ -148,8 +150,10 @@ class TablesSpec(Strict):
             for name, block in body.blocks.items():
                 yield table, name, "block", block
                 yield from ((table, name, f"column {k}", c) for k, c in block.columns.items())
+                above = set()
                 for key, row in block.rows.items():
                     yield table, name, f"row {key}", row
-                    if row.gain and not {row.gain.of, row.gain.over} <= set(block.rows):
-                        raise ValueError(f"{table}/{name}/{key}: gain names a row that is not in the block")
+                    if row.gain and not {row.gain.of, row.gain.over} <= above:
+                        raise ValueError(f"{table}/{name}/{key}: gain names a row that is not above it in the block")
+                    above.add(key)
                 yield from ((table, name, "references", Row(system=s)) for s in block.references)

@@ -12,6 +12,7 @@ import numpy as np
 
 LOW, HIGH = 2.5, 97.5  # percent: a 95 % interval
 FEWEST = 3  # groups: with fewer, resampling them tells nothing
+FEWEST_TO_LEAD = 6  # groups: of five, all differ the same way once in 16 by chance alone
 Z = 1.959963984540054  # of a normal, two-sided 95 %
 Interval = tuple[float, float] | None
 
@@ -106,8 +107,11 @@ def gain_interval(of: Sums, over: Sums, resamples: int, seed: int, name: str) ->
 
 
 def lead_interval(first: Strata, second: Strata, resamples: int, seed: int, name: str) -> Interval:
-    """95 % interval of the first's mean over strata less the second's, paired; None if their strata differ."""
+    """95 % interval of the first's mean over strata less the second's, paired; None if their strata differ, or hold
+    too few groups together to tell."""
     if not first or first.keys() != second.keys():
+        return None
+    if sum(len(np.union1d(first[key].names, second[key].names)) for key in first) < FEWEST_TO_LEAD:
         return None
     pairs = [paired(first[key], second[key], resamples, seed, f"{name}\0{key}") for key in sorted(first)]
     if None in pairs:

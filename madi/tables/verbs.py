@@ -80,7 +80,7 @@ def page(
 @app.command()
 def summary(
     config: Path = SLICE,
-    scores: list[Path] = SCORES,
+    scores_folder: Path = typer.Option(..., help="Folder of the jobs' scores, <job>/scores.parquet."),
     log: Path | None = LOG,
 ) -> None:
     """Print instruction following, identity preservation and perceptual quality of each system."""
@@ -96,7 +96,10 @@ def summary(
     from madi.tables.spec import TablesSpec
 
     with log_to(log):
-        spec = TablesSpec.model_validate(read(config, TablesSlice).tables)
+        slice_ = read(config, TablesSlice)
+        spec = TablesSpec.model_validate(slice_.tables)
+        jobs = dict.fromkeys(editor.job or name for name, editor in slice_.editors.items())
+        scores = [scores_folder / job / "scores.parquet" for job in jobs]  # an older config's may lie beside them
         frame = shards.frame(scores, SCORE)
         if (benchmark := short.benchmark_of(frame)) is None:
             raise MadiError("no oracle scores", ", ".join(map(str, scores)), " and ".join(short.THREE))

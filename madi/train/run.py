@@ -34,7 +34,7 @@ def run(job: RunSlice, samples: Path, plans: Path | None, latents: Path, out: Pa
         learned = trainee.mask_tokens.state_dict() if trainee.mask_tokens else {}
         checkpoint.save(out.parent / "weights", weights, learned or None)
         write_table(table, log)
-        shards.write_json(out, manifest(out.parent / "weights"))
+        shards.write_json(out, provenance.file_shas(out.parent / "weights"))
         shutil.rmtree(folder)
 
 
@@ -55,12 +55,6 @@ def fingerprint(job: RunSlice, samples: Path, plans: Path | None, latents: Path)
     inputs = [provenance.file_sha(path) for path in (samples, plans, latents, *tensors) if path is not None]
     facts = job.model_dump(mode="json", exclude={"base", "name"})
     return state.key(facts, inputs, provenance.folder_sha(job.base), provenance.code_sha())
-
-
-def manifest(folder: Path) -> dict[str, str]:
-    """File -> sha256, for every file below a folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): provenance.file_sha(path) for path in files}
 
 
 def write_table(path: Path, log: torch.Tensor) -> None:

@@ -5,7 +5,7 @@ import pytest
 import tiny_omnigen
 from test_edit_job import job, sample_row, write_samples
 
-from madi import images, records, samples, shards
+from madi import images, provenance, records, samples, shards
 from madi.edit import shard
 from madi.edit.work import Work
 from madi.errors import MadiError
@@ -87,7 +87,7 @@ def test_a_job_of_weights_and_references_writes_every_row(folder, tmp_path):
         "truth_vae": {"kind": "truth_vae", "run": None},
     }
     (tmp_path / "weights").symlink_to(folder)
-    shards.write_json(tmp_path / "weights.json", {})
+    shards.write_json(tmp_path / "weights.json", provenance.file_shas(folder))
     files = {"emu_edit": write_samples(tmp_path / "s.parquet", [sample_row(n) for n in range(3)])}
     work = type(job()).model_validate(made)
     out, contact = tmp_path / "edits.parquet", tmp_path / "contact.jpg"
@@ -107,3 +107,14 @@ def test_weights_that_are_not_there_are_named(tmp_path):
 
     with pytest.raises(MadiError, match=str(tmp_path)):
         Checkpoint(tmp_path, job(("copy",)).sampler, 32, "0" * 64)
+
+
+def test_weights_that_the_training_did_not_write_are_named(tmp_path):
+    path = tmp_path / "weights" / "transformer" / "model.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"of this run")
+    shards.write_json(tmp_path / "weights.json", provenance.file_shas(tmp_path / "weights"))
+    assert shard.trained(tmp_path / "weights.json") == tmp_path / "weights"
+    path.write_bytes(b"of another")
+    with pytest.raises(MadiError, match=r"transformer/model\.safetensors"):
+        shard.trained(tmp_path / "weights.json")

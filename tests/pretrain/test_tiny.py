@@ -11,7 +11,7 @@ from PIL import Image
 
 from madi.model.prompt import NEGATIVE, PAUSE, content
 from madi.pretrain.settings import read
-from madi.pretrain.ship import PROVENANCE, hashes
+from madi.provenance import PROVENANCE, file_shas
 from madi.scenes import samples
 from madi.scenes.edits import scene_of
 from madi.scenes.parse import read as read_scene
@@ -75,7 +75,7 @@ def test_all_of_it_fits_fifteen_megabytes():
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_provenance_holds_the_hashes_of_the_files(folder):
     facts = json.loads((TINY / folder / PROVENANCE).read_text())
-    assert facts["files"] == hashes(TINY / folder)
+    assert facts["files"] == file_shas(TINY / folder)
     assert facts["quality"] and facts["command"].startswith("madi pretrain ") and facts["versions"]["torch"]
 
 

@@ -21,19 +21,31 @@ def test_every_value_the_paper_prints_has_its_cell(made):
     assert {key: cells.get(key) for key in printed} == printed
 
 
+def remade(ask: dict, board: Board, name: str, source):
+    """(value, interval, units) of a cell asked for anew; a gain asks twice."""
+    if "of" not in ask:
+        units = build.ask_board(Query(**ask), board)
+        return *build.estimate(Query(**ask), units, source, name), units
+    parts = []
+    for query in (Query(**ask["of"]), Query(**ask["over"])):
+        units = build.ask_board(query, board)
+        parts.append(build.Answer("", value=build.estimate(query, units, source, "")[0], query=query, units=units))
+    found = build.gain(name, *parts, source)
+    return found.value, found.interval, found.units
+
+
 def test_every_measured_cell_recomputes_from_its_own_scores_alone(made):
     frame = made.frame().set_index("score_id", drop=False)
     scores_of = pd.DataFrame(made.lineage).groupby("cell_id").score_id.agg(list)
     checked = 0
-    for cell in made.cells[::7]:
+    for cell in [*made.cells[::7], *(cell for cell in made.cells if cell["row"].endswith("_gain"))]:
         ask = json.loads(cell["query"])["ask"]
         if not ask or cell["n"] == 0:
             continue
         key = build.cell_id(cell)
         board = Board(frame.loc[scores_of[key]].reset_index(drop=True), made.source.samples)
-        units = build.ask_board(Query(**ask), board)
         name = "/".join(cell[part] for part in ("table", "block", "row", "column"))
-        value, interval = build.estimate(Query(**ask), units, made.source, name)
+        value, interval, units = remade(ask, board, name, made.source)
         assert (value, interval or (None, None)) == (cell["value"], (cell["low"], cell["high"])), name
         assert build.counts(units) == {key: cell[key] for key in ("n", "excluded", "missing")}, name
         checked += 1
@@ -216,6 +228,21 @@ def test_a_compound_of_edits_counts_to_no_task(made):
     assert shown["unique_tasks", "Complex-Edit (Real)"] == "N/A" and shown["unique_tasks", "Emu-Edit"] == "8"
     assert shown["complexity_levels", "Complex-Edit (Real)"] == "1,2,3,4"
     assert shown["complexity_levels", "Emu-Edit"] == "N/A"
+
+
+def test_rows_of_one_system_do_not_compete(made):
+    """Tasks of one system, as in Figures 7 and 8, however far one is ahead of another."""
+    (block,) = made.source.spec.figures["figure_7"].blocks.values()
+    grid = {}
+    for row, value in (("add", 0.9), ("text", 0.1)):
+        grid[row, "no pause"] = said(np.full(12, value))
+        grid[row, "no pause"].value = value
+    rows = {row: block.rows[row].model_copy(update={"system": "ft_ep"}) for row in ("add", "text")}
+    columns = {"no pause": block.columns["without scaling"]}
+    several = block.model_copy(update={"columns": columns, "system": None})
+    assert build.best_row("no pause", rows, several, grid, made.source) == "add"
+    alone = several.model_copy(update={"system": "ft_ep"})
+    assert build.best_row("no pause", rows, alone, grid, made.source) is None
 
 
 def test_bold_tests_the_weighted_mean_that_the_cell_prints(made):

@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from madi import shards
-from madi.records import CELL, LINEAGE
+from madi.config import TablesSlice, read
+from madi.records import CELL, LINEAGE, SCORE
 from madi.tables import figures, grids, page, write
 from madi.tables.verbs import app
 
@@ -74,7 +75,7 @@ def test_records_read_back(made, out):
 
 def test_csv_holds_each_cell_once(made, out):
     rows = list(csv.DictReader(io.StringIO((out / "tables" / "table_2.csv").read_text())))
-    assert len(rows) == (5 + 4) * 9
+    assert len(rows) == (6 + 4) * 9
     row = next(r for r in rows if (r["row"], r["column"]) == ("magd_ep", "DINO"))
     cell = made.cell("2", "emu_edit", "magd_ep", "DINO")
     assert float(row["value"]) == cell["value"] and row["reported"] == "0.927"
@@ -180,9 +181,14 @@ def test_galleries_take_tasks_in_turn_and_groups_whole():
     assert {tuple(grids.choose(rows, 4, seed)) for seed in range(6)} != {tuple(chosen)}
 
 
-def test_summary_prints_every_system(made):
-    text = run("summary", "--config", str(made.slice_file), "--scores", str(made.scores))
-    assert "emu_edit" in text
+def test_summary_prints_every_system_of_the_config_and_nothing_older(made, tmp_path):
+    rows, editors = shards.read(made.scores, SCORE), read(made.slice_file, TablesSlice).editors
+    shards.write(tmp_path / "renamed" / "scores.parquet", [row | {"value": 0.0} for row in rows], SCORE)
+    for job in {editor.job or name for name, editor in editors.items()}:
+        mine = [row for row in rows if (editors[row["editor"]].job or row["editor"]) == job]
+        shards.write(tmp_path / job / "scores.parquet", mine, SCORE)
+    text = run("summary", "--config", str(made.slice_file), "--scores-folder", str(tmp_path))
+    assert "emu_edit" in text and "0.00" not in text.split("Copy")[0]
     for title in ("OmniGen", "MAgD + EP", "Copy of the source"):
         assert title in text
 
