@@ -12,3 +12,19 @@ def test_one_core_makes_the_tables_of_two(fresh, smoke, tmp_path):
     files = sorted(path.relative_to(first) for form in kept for path in first.glob(form) if path.is_file())
     assert len(files) > 60
     assert [str(file) for file in files if (first / file).read_bytes() != (second / file).read_bytes()] == []
+
+
+def test_scores_recompute_from_the_kept_images(finished):
+    folder = finished.folder / "results/smoke/scores/references"
+    kept = {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+    assert set(kept) == {"scores.parquet", "answers.parquet"}
+    for name in kept:
+        (folder / name).unlink()
+    assert finished.snakemake("--cores", "1", "results/smoke/scores/references/scores.parquet").returncode == 0
+    assert {path.name: path.read_bytes() for path in folder.glob("*.parquet")} == kept
+
+
+def test_snakemake_makes_its_own_report(finished):
+    done = finished.snakemake("--report", "workflow.html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "results/smoke/report.html" in (finished.folder / "workflow.html").read_text() + done.stdout + done.stderr
