@@ -74,7 +74,7 @@ def test_all_of_it_fits_fifteen_megabytes():
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_provenance_holds_the_hashes_of_the_files(folder):
-    facts = json.loads((TINY / folder / PROVENANCE).read_text())
+    facts = told_of(folder)
     assert facts["files"] == file_shas(TINY / folder)
     assert facts["quality"] and facts["command"].startswith("madi pretrain ") and facts["versions"]["torch"]
 
@@ -100,24 +100,51 @@ def exactly_read(codec, count: int) -> float:
 def test_the_parser_reads_round_trips(pipeline):
     from madi.model.codec import Codec
 
-    assert exactly_read(Codec(pipeline.vae), 100) >= 0.96
+    assert exactly_read(Codec(pipeline.vae), 100) >= 0.97
 
 
 @pytest.mark.slow
 def test_the_parser_reads_all_but_few_of_many_round_trips(pipeline):
     from madi.model.codec import Codec
 
-    assert exactly_read(Codec(pipeline.vae), 600) >= 0.975
+    assert exactly_read(Codec(pipeline.vae), 1000) >= 0.99
+
+
+def told_of(folder: str) -> dict:
+    """What a folder's provenance says."""
+    return json.loads((TINY / folder / PROVENANCE).read_text())
+
+
+@pytest.mark.parametrize("folder, part", [("omnigen", "base"), ("clip", "clip"), ("dino", "vit")])
+def test_the_weights_are_those_of_the_configuration(folder, part):
+    own = getattr(read(ROOT / "config/pretrain.yaml"), part)
+    assert type(own).model_validate(told_of(folder)["settings"]) == own
+
+
+def test_the_base_follows_and_over_edits():
+    """Held out, of 10: follows at least 6.5 of what is asked, and leaves fine-tuning something to mend."""
+    follows, keeps, _ = told_of("omnigen")["quality"]["edits"]["all"]
+    assert follows >= 6.5 and 6.5 <= keeps <= 8.5
+
+
+@pytest.mark.slow
+def test_the_base_is_as_good_as_its_provenance_says(tmp_path):
+    from madi.model import checkpoint
+    from madi.pretrain import base
+
+    own = read(ROOT / "config/pretrain.yaml").base
+    found = base.quality(checkpoint.load(TINY / "omnigen"), own, tmp_path / "sheet.jpg", own.held_out)["all"]
+    assert found == pytest.approx(told_of("omnigen")["quality"]["edits"]["all"], abs=0.3)
 
 
 def test_clip_is_as_good_as_its_provenance_says():
     from madi.pretrain import clip
 
-    told = json.loads((TINY / "clip" / PROVENANCE).read_text())["quality"]
+    told = told_of("clip")["quality"]
     held = clip.quality(TINY / "clip", read(ROOT / "config/pretrain.yaml"), n=96)
     for name in ("caption_among_16", "clip_dir_sign"):
         assert abs(held[name] - told[name]) < 0.15  # three standard errors of so small a sample
-    assert held["clip_dir_sign"] >= 0.92 and told["clip_dir_sign"] >= 0.95
+    assert held["clip_dir_sign"] >= 0.92 and told["clip_dir_sign"] >= 0.95 and told["caption_among_16"] >= 0.85
     assert min(told["clip_dir_sign_by_task"].values()) >= 0.85
 
 
@@ -125,3 +152,4 @@ def test_vit_falls_with_the_share_changed():
     from madi.pretrain import vit
 
     assert vit.quality(TINY / "dino", read(ROOT / "config/pretrain.yaml"), n=120)["spearman"] <= -0.65
+    assert told_of("dino")["quality"]["spearman"] <= -0.70
