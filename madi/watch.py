@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from madi.progress import clock
 
 SECONDS = {  # of one job of the demo on two cores, other rules 0; only their ratio matters after the first jobs
-    "data_prepare": 5,
-    "data_latents": 40,
-    "prompts_plan": 3,
-    "prompts_questions": 3,
-    "train_run": 50,
-    "edit_shard": 60,
-    "score_shard": 40,
-    "tables_build": 40,
-    "tables_page": 15,
+    "data_prepare": 2,
+    "data_latents": 18,
+    "prompts_plan": 1,
+    "prompts_questions": 1,
+    "train_run": 76,
+    "edit_shard": 80,
+    "score_shard": 19,
+    "tables_build": 4,
+    "tables_page": 2,
 }
 QUIET = 20.0  # seconds without a word before one is said
 FAILURE = re.compile(r"(error: |Error\b|\w+(Error|Exception)\b)")
