@@ -67,12 +67,25 @@ class Config(Part):
             configfile.known(ask.benchmark, ["validation", *self.data.benchmarks], ("edit", "asks", name, "benchmark"))
             for i, editor in enumerate(ask.editors):
                 configfile.known(editor, self.edit.editors, ("edit", "asks", name, "editors", i))
+        self._ask_seed_0()
         asked = {editor for ask in self.edit.asks.values() for editor in ask.editors}
         for name in self.edit.editors:
             if name not in asked:
                 where = ("edit", "editors", name)
                 raise configfile.KeyProblem(where, "nothing is asked of it", "an ask with it", "add one, or remove it")
         return self
+
+
+    def _ask_seed_0(self) -> None:
+        """Tables, summary and galleries show seed 0; without it they would be empty."""
+        seeds: dict[tuple[str, str], set[int]] = {}
+        for ask in self.edit.asks.values():
+            for editor in ask.editors:
+                seeds.setdefault((editor, ask.benchmark), set()).update(ask.seeds)
+        for name, ask in self.edit.asks.items():
+            if any(0 not in seeds[editor, ask.benchmark] for editor in ask.editors):
+                where = ("edit", "asks", name, "seeds")
+                raise configfile.KeyProblem(where, f"found {ask.seeds}", "seed 0 too, here or in another ask of them")
 
 
 class DataSlice(Part):

@@ -62,7 +62,10 @@ def read(path: str | Path) -> Source:
         raise MadiError(f"broken YAML: {problem}", where=f"{path}{line}", expected="a YAML mapping") from None
     if not isinstance(content, dict):
         raise MadiError(f"found {_short(content)}", where=path, expected="a YAML mapping")
-    _no_repeats(tree, (), str(path))
+    try:
+        _no_repeats(tree, (), str(path))
+    except RecursionError:
+        raise MadiError("broken YAML: an alias inside itself", where=path, expected="a YAML mapping") from None
     return Source(str(path), content, tree)
 
 

@@ -5,6 +5,7 @@ H, W: height and width in px. An image is uint8 [H, W, 3], RGB.
 
 import hashlib
 import io
+import struct
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -12,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from madi.errors import MadiError
 
 FORMATS = ("PNG", "JPEG", "WEBP")
+# What Pillow's decoders raise on damaged bytes.
+DAMAGED = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, struct.error)
 MAX_PIXELS = 64 * 2**20  # 64 Mpx: 8192 x 8192, past any benchmark's picture
 
 
@@ -30,7 +33,7 @@ def decode(data: bytes, where: object) -> np.ndarray:
         return np.array(ImageOps.exif_transpose(image).convert("RGB"))  # a copy: torch wants to own its memory
     except Image.DecompressionBombError:
         raise MadiError("image far too large", where, f"at most {MAX_PIXELS} px in all") from None
-    except (OSError, ValueError, SyntaxError, EOFError) as fault:  # what Pillow's decoders raise on damaged bytes
+    except DAMAGED as fault:
         reason = str(fault).split("<")[0].strip() or type(fault).__name__
         raise MadiError(f"unreadable image ({reason}, {len(data)} bytes)", where, "a PNG, JPEG or WebP image") from None
 

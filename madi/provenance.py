@@ -29,21 +29,24 @@ def folder_sha(path: Path | str, pattern: str = "**/*") -> str:
 
     A provenance file holds a time, so that it would make two folders of equal weights look different.
     """
-    root = Path(path)
-    if not root.is_dir():
+    if not Path(path).is_dir():
         raise MadiError("no such folder", path)
     digest = hashlib.sha256()
-    for file in sorted(root.glob(pattern), key=lambda file: file.relative_to(root).as_posix()):
-        name = file.relative_to(root)
-        if file.is_file() and name.name != PROVENANCE and not any(part.startswith(".") for part in name.parts):
-            digest.update(f"{name.as_posix()}\0{file_sha(file)}\n".encode())
+    for name in files_in(path, pattern):
+        digest.update(f"{name}\0{file_sha(Path(path, name))}\n".encode())
     return digest.hexdigest()
 
 
+def files_in(folder: Path | str, pattern: str = "**/*") -> list[str]:
+    """Names of the files below a folder that make it what it is: not hidden ones, nor its provenance."""
+    names = (file.relative_to(folder) for file in Path(folder).glob(pattern) if file.is_file())
+    kept = (n for n in names if n.name != PROVENANCE and not any(part.startswith(".") for part in n.parts))
+    return sorted(name.as_posix() for name in kept)
+
+
 def file_shas(folder: Path | str) -> dict[str, str]:
-    """File name -> SHA-256, all files below a folder but its provenance: what a manifest of weights holds."""
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file() and path.name != PROVENANCE)
-    return {path.relative_to(folder).as_posix(): file_sha(path) for path in files}
+    """File name -> SHA-256 of `files_in` a folder: what a manifest of weights holds."""
+    return {name: file_sha(Path(folder, name)) for name in files_in(folder)}
 
 
 def code_sha() -> str:

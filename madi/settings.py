@@ -15,7 +15,7 @@ def _no_truth(value: Any) -> Any:
 
 
 Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
-Natural = Annotated[int, BeforeValidator(_no_truth), Field(ge=0)]
+Natural = Annotated[int, BeforeValidator(_no_truth), Field(ge=0, le=2**31 - 1)]  # as records hold them
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -114,6 +114,12 @@ class EditWeight(Part):
     low: Positive = 5.0
     high: Positive = 64.0
 
+    @model_validator(mode="after")
+    def _ordered(self) -> "EditWeight":
+        if self.low > self.high:
+            raise ValueError("low at most high")
+        return self
+
 
 class Run(Part):
     """One training. In YAML a run may say `like: OTHER` and name only what differs."""
@@ -186,7 +192,7 @@ class Score(Part):
 class Threshold(Part):
     """A bar: a fixed `value`, or the `quantile` of the scores that the validation edits got."""
 
-    value: float | None = None
+    value: Annotated[float, Field(allow_inf_nan=False)] | None = None
     quantile: Share | None = None
 
     @model_validator(mode="after")

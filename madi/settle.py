@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from madi import config as model
-from madi import configfile
+from madi import configfile, provenance
 from madi.config import Config
 
-PROVENANCE = "provenance.json"
 WITH_BASE = {"base", "truth_vae"}  # kinds of editor that load the base's weights
 
 
@@ -117,8 +116,7 @@ def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:
 def files_in(folder: str) -> list[str]:
     """The files of a model folder, which are inputs of the jobs that load it. Its provenance tells of a time, and is
     none: equal weights rebuilt rerun nothing."""
-    found = (path for path in Path(folder).rglob("*") if path.is_file())
-    return sorted(str(path) for path in found if not path.name.startswith(".") and path.name != PROVENANCE)
+    return [str(Path(folder, name)) for name in provenance.files_in(folder)]
 
 
 @lru_cache

@@ -162,13 +162,16 @@ def write_json(path: Path | str, value: object) -> None:
         partial.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: Path | str) -> object:
-    """Read JSON. Errors: MadiError naming file, line and column."""
+def read_json(path: Path | str) -> dict:
+    """Read a JSON object. Errors: MadiError naming file, line and column."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise MadiError("no such file", path, do="run the stage that makes it") from None
     except json.JSONDecodeError as fault:
         raise MadiError(f"not JSON ({fault.msg})", f"{path} line {fault.lineno} column {fault.colno}") from None
     except (OSError, UnicodeDecodeError) as fault:
         raise MadiError(f"cannot be read ({fault})", path) from None
+    if not isinstance(found, dict):
+        raise MadiError(f"a JSON {type(found).__name__}", path, "an object")
+    return found

@@ -63,6 +63,10 @@ SLIPS = [  # what is written, what is written instead, key path, what was found,
     ("    ft: {kind", "    spare: {kind: copy}\n    ft: {kind", "edit.editors.spare", "nothing is asked", "an ask", ""),
     ("    ft: {kind", "    no: {kind: copy}\n    ft: {kind", "edit.editors[0]", "found the key", "string", ""),
     ("{quantile: 0.5}  ", "{quantile: 2}  ", "tables.dino_threshold.quantile", "2", "less than or equal to 1", ""),
+    ("{quantile: 0.5}  ", "{value: .nan}  ", "tables.dino_threshold.value", "nan", "finite", ""),
+    ("seeds: [0, 1]}", "seeds: [1]}", "edit.asks.geneval.seeds", "[1]", "seed 0", ""),
+    ("seeds: [0, 1]}", "seeds: [0, 3000000000]}", "edit.asks.geneval.seeds[1]", "3000000000", "less than", ""),
+    ("low: 1, high: 1}", "low: 9, high: 1}", "train.runs.ft.edit_weight", "", "low at most high", ""),
     ("{quantile: 0.5}  ", "{}  ", "tables.dino_threshold", "{}", "one of value, quantile", ""),
     ("score: {judge: oracle, batch: 64}", "score:", "score", "None", "a mapping", ""),
     ("batch: 64}", "batch: 64, batch: 3}", "score.batch", "given twice", "each key once", ""),
@@ -76,6 +80,13 @@ def test_a_slip_is_one_line_with_place_finding_and_what_is_allowed(tmp_path, old
     place = re.match(r"\d+ ?(\S*):", line)[1]
     assert place == key
     assert found in line and allowed in line and near in line
+
+
+def test_an_alias_inside_itself_is_broken_yaml(tmp_path):
+    path = tmp_path / "scale.yaml"
+    path.write_text("name: &a {b: *a}\n")
+    with pytest.raises(MadiError, match="scale.yaml: broken YAML: an alias inside itself"):
+        config.load(path)
 
 
 def test_the_line_number_is_that_of_the_key(tmp_path):
@@ -140,7 +151,7 @@ def changed(demo, **edits):
         ("data__benchmarks__geneval__samples", 13, {"data/geneval", "tables"}),
         ("prompts__plans__share", 0.4, {"prompts", "tables"}),
         ("tables__resamples", 10, {"tables"}),
-        ("edit__asks__idea_bench__seeds", [1], {"edits/omnigen", "edits/magd_ep", "edits/references", "tables"}),
+        ("edit__asks__idea_bench__seeds", [0, 1], {"edits/omnigen", "edits/magd_ep", "edits/references", "tables"}),
     ],
 )
 def test_a_value_is_in_the_slices_of_the_jobs_that_depend_on_it(demo, key, value, parts):

@@ -1,4 +1,5 @@
 import io
+import zlib
 import struct
 import zlib
 
@@ -54,6 +55,13 @@ def test_a_cut_image_is_named_wherever_it_is_cut(picture):
         for cut in (10, len(data) // 2, len(data) - 40):
             with pytest.raises(MadiError, match="^here: "):
                 images.decode(data[:cut], "here")
+
+
+def test_a_damaged_chunk_is_named(picture):
+    data = encoded(Image.fromarray(picture), "PNG")
+    empty = b"\0\0\0\0iCCP" + zlib.crc32(b"iCCP").to_bytes(4, "big")
+    with pytest.raises(MadiError, match="^here: unreadable"):
+        images.decode(data[:-12] + empty + data[-12:], "here")
 
 
 def test_a_bomb_is_refused_from_its_header():

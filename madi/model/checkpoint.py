@@ -76,8 +76,8 @@ def check_folder(folder: Path) -> None:
 
 def load_tokenizer(folder: Path):
     """The tokenizer, of the class that the folder's model_index.json names, as the stock pipeline does."""
-    name = read_json(folder / "model_index.json")["tokenizer"][1]
-    kind = getattr(transformers, name, None)
+    name = (read_json(folder / "model_index.json").get("tokenizer") or [None, None])[-1]
+    kind = getattr(transformers, str(name), None)
     if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedTokenizerBase)):
         raise MadiError(f"unknown tokenizer class {name!r}", where=folder / "model_index.json")
     try:

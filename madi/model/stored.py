@@ -19,8 +19,7 @@ def check(folder: Path, kind: type) -> None:
     """
     if not (folder / "config.json").is_file():
         raise MadiError("no config.json", where=folder, expected="a part of a stock OmniGenPipeline folder")
-    with init_empty_weights():
-        model = kind.from_config(kind.load_config(folder))
+    model = _empty(folder, kind)
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = shapes(folder)
     wrong = [name for name in expected | found if expected.get(name) != found.get(name)]
@@ -28,6 +27,16 @@ def check(folder: Path, kind: type) -> None:
         told = ", ".join(f"{name} {_dims(found.get(name))} for {_dims(expected.get(name))}" for name in wrong[:3])
         what = f"{len(wrong)} tensors differ from config.json (found for expected): {told}"
         raise MadiError(what, where=folder, do="use the config that these weights were saved with")
+
+
+def _empty(folder: Path, kind: type):
+    """The model that a folder's config.json describes, without its numbers."""
+    try:
+        with init_empty_weights():
+            return kind.from_config(kind.load_config(folder))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError) as fault:
+        reason = " ".join(str(fault).split())[:200]
+        raise MadiError(f"no {kind.__name__} ({reason})", folder / "config.json", "what diffusers wrote") from None
 
 
 def shapes(folder: Path) -> Shapes:

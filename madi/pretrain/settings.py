@@ -9,10 +9,12 @@ import hashlib
 import json
 import math
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from madi import configfile
+from madi.settings import Count, Natural, NonNegative, Positive, Share
 
 
 class Strict(BaseModel):
@@ -25,17 +27,17 @@ class Steps(Strict):
     """What every training says. `precision` is of the matrix products alone: weights and optimiser are float32.
     `muon`: learning rate of Muon for the matrices of a transformer's blocks; without it AdamW turns them too."""
 
-    seed: int
-    steps: int
-    batch: int
-    learning_rate: float
-    muon: float | None = None
-    warmup_steps: int
-    weight_decay: float
-    gradient_clip: float
-    ema: float
-    precision: str = "bf16"
-    save_every: int = 500
+    seed: Natural
+    steps: Count
+    batch: Count
+    learning_rate: Positive
+    muon: Positive | None = None
+    warmup_steps: Natural
+    weight_decay: NonNegative
+    gradient_clip: Positive
+    ema: Share
+    precision: Literal["bf16", "fp32"] = "bf16"
+    save_every: Count = 500
 
 
 class TokenizerSettings(Strict):
@@ -75,15 +77,15 @@ class BaseSettings(Strict):
     model: dict
     train: Steps
     mix: dict[str, float]
-    block: int
-    reuse: int
+    block: Count
+    reuse: Count
     lengths: tuple[int, ...]
     batches: tuple[int, ...]
     counts: tuple[int, ...]
-    loose: float
-    plans: float
-    drop_all: float
-    drop_text: float
+    loose: Share
+    plans: Share
+    drop_all: Share
+    drop_text: Share
     changed_weight: float
     changed_above: float
     reader: float

@@ -29,6 +29,8 @@ A model of OpenAI's own names is the same folder with its own configuration, wit
 
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from madi.errors import MadiError
 from madi.provenance import file_sha
 
@@ -52,7 +54,7 @@ class Clip:
         try:
             self.model, self.transform = open_clip.create_model_from_pretrained(source, precision="fp32")
             self.tokens = open_clip.get_tokenizer(source)
-        except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
             raise MadiError(
                 " ".join(str(error).split())[:300],
                 where=str(folder),

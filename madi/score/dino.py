@@ -24,6 +24,8 @@ same call on `timm.create_model("vit_small_patch16_224.dino", pretrained=True, n
 
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from madi.errors import MadiError
 from madi.provenance import file_sha
 
@@ -46,7 +48,7 @@ class Dino:
                 )
         try:
             self.model = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0).eval()
-        except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+        except (RuntimeError, ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
             raise MadiError(
                 " ".join(str(error).split())[:300],
                 where=str(folder),

@@ -131,6 +131,10 @@ class Board:
             scores=self._lineage(used),
         )
 
+    def tags(self, query: Query) -> set[str]:
+        """Tags of the samples that a query is about."""
+        return set(self.keys["tag"][self._asked_for(query)])
+
     def _asked_for(self, query: Query) -> np.ndarray:
         """Bool [E]: the edits that a query is about. A small scale may have no sample of some task or level."""
         keys = self.keys

@@ -70,7 +70,9 @@ def estimate(query: Query, units: Units, source: Source, name: str) -> tuple[flo
     """Value and 95 % interval of a cell from its units."""
     strata = strata_of(query, units)
     if query.statistic == "macro":
-        value = float(np.mean([sums.ratio for sums in strata.values()])) if strata else None
+        if not strata or set(strata) != source.board.tags(query):
+            return None, None  # a mean over fewer tags is another number
+        value = float(np.mean([sums.ratio for sums in strata.values()]))
         return value, stats.macro_interval(strata, source.resamples, source.seed, name)
     sums = strata[""]
     if query.rate and sums.ratio is not None:

@@ -38,8 +38,9 @@ def read_reported(path: str | Path) -> Reported:
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-    except OSError as fault:
-        raise MadiError(fault.strerror or "cannot be read", where=path) from None
+    except (OSError, UnicodeDecodeError, csv.Error) as fault:
+        what = getattr(fault, "strerror", None) or f"cannot be read ({fault})"
+        raise MadiError(what, where=path, expected="a table as CSV in UTF-8") from None
     found: Reported = {}
     for number, row in enumerate(rows, 2):
         try:

@@ -115,6 +115,8 @@ def test_weights_that_the_training_did_not_write_are_named(tmp_path):
     path.write_bytes(b"of this run")
     shards.write_json(tmp_path / "weights.json", provenance.file_shas(tmp_path / "weights"))
     assert shard.trained(tmp_path / "weights.json") == tmp_path / "weights"
+    (path.parent / ".DS_Store").write_bytes(b"left by a file manager")
+    assert shard.trained(tmp_path / "weights.json") == tmp_path / "weights"
     path.write_bytes(b"of another")
     with pytest.raises(MadiError, match=r"transformer/model\.safetensors"):
         shard.trained(tmp_path / "weights.json")

@@ -111,6 +111,25 @@ def test_a_broken_tokenizer_is_named(folder):
         checkpoint.load(folder)
 
 
+@pytest.mark.parametrize(
+    "file, text",
+    [
+        ("transformer/config.json", "{"),
+        ("vae/config.json", "{"),
+        ("transformer/config.json", '{"hidden_size": 33}'),
+        ("transformer/config.json", '{"rope_scaling": null}'),
+        ("model_index.json", "{}"),
+        ("model_index.json", "[]"),
+        ("scheduler/scheduler_config.json", "[]"),
+    ],
+)
+def test_a_broken_description_is_one_line_with_its_file(folder, file, text):
+    (folder / file).write_text(text)
+    with pytest.raises(MadiError, match=file) as caught:
+        checkpoint.load(folder)
+    assert "\n" not in str(caught.value)
+
+
 def test_another_schedule_is_named(folder):
     path = folder / "scheduler" / "scheduler_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"shift": 3.0}))

@@ -263,6 +263,11 @@ def test_a_folder_without_its_weights_or_with_others_is_named(tower, file, tower
     save_file({name: tensor for name, tensor in list(tensors.items())[1:]}, tmp_path / file)
     with pytest.raises(MadiError, match=str(tmp_path)):
         load(tmp_path)
+    whole = (towers[tower] / file).read_bytes()
+    for length in (0, 100, len(whole) // 2):
+        (tmp_path / file).write_bytes(whole[:length])
+        with pytest.raises(MadiError, match=str(tmp_path)):
+            load(tmp_path)
     (tmp_path / file).unlink()
     with pytest.raises(MadiError, match=f"{file} is missing"):
         load(tmp_path)

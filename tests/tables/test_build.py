@@ -10,7 +10,7 @@ import yaml
 
 from madi.errors import MadiError
 from madi.tables import build, sources, write
-from madi.tables.board import Board, Query, Units
+from madi.tables.board import Board, tag_of, Query, Units
 from madi.tables.spec import TablesSpec
 
 
@@ -277,6 +277,21 @@ def test_words_on_bold_say_who_competes(made):
     source = sources.Source(**{**vars(made.source), "board": Board(frame, made.source.samples)})
     assert best_rows(source, "DINO", "1") == ["magd_ep"]
     assert "every other row that was run here, controls included (floor, ceiling and gains aside)" in write.FOOT
+
+
+def test_an_average_over_tags_has_no_value_where_one_is_missing(made):
+    def average():
+        source = sources.Source(**{**vars(made.source), "board": Board(frame, made.source.samples)})
+        cells, _ = build.build(source)
+        return next(c for c in cells if (c["table"], c["row"], c["column"]) == ("4", "magd", "Avg"))
+
+    frame = made.frame()
+    assert average()["value"] is not None
+    samples = made.source.samples
+    counting = [s for s, spec in zip(samples.sample_id, samples.spec) if tag_of(spec) == "counting"]
+    lost = (frame.metric == "geneval_correct") & frame.sample_id.isin(counting) & (frame.editor == "magd")
+    frame.loc[lost, ["value", "status"]] = [float("nan"), "missing"]
+    assert average()["value"] is None and average()["missing"] == len(set(counting))
 
 
 def test_two_scores_of_one_edit_are_named(made):

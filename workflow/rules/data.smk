@@ -68,5 +68,5 @@ rule data_latents:
     message:
         "encode the images of {wildcards.set}"
     shell:
-        "madi data latents --config {input.config} --samples {input.samples} --base {params.base}"
+        "madi data latents --config {input.config} --samples {input.samples} --base {params.base:q}"
         " --index {output.index} --out {output.tensors} --log {log}"

@@ -41,7 +41,7 @@ rule tables_build:
         "build the tables"
     shell:
         "madi tables build --config {input.config} {params.samples} {params.scores} {params.edits}"
-        " --reported {input.reported} --out-folder {params.tables} --figures-folder {params.figures}"
+        " --reported {input.reported:q} --out-folder {params.tables} --figures-folder {params.figures}"
         " --cells {output.cells} --lineage {output.lineage} --log {log}"
 
 
