@@ -75,7 +75,6 @@ class Config(Part):
                 raise configfile.KeyProblem(where, "nothing is asked of it", "an ask with it", "add one, or remove it")
         return self
 
-
     def _ask_seed_0(self) -> None:
         """Tables, summary and galleries show seed 0; without it they would be empty."""
         seeds: dict[tuple[str, str], set[int]] = {}

@@ -1,5 +1,4 @@
 import io
-import zlib
 import struct
 import zlib
 

@@ -10,7 +10,7 @@ import yaml
 
 from madi.errors import MadiError
 from madi.tables import build, sources, write
-from madi.tables.board import Board, tag_of, Query, Units
+from madi.tables.board import Board, Query, Units, tag_of
 from madi.tables.spec import TablesSpec
 
 
