@@ -55,7 +55,7 @@ def tiny_vae(seed=0):
     return vae
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_weights():
     """`tiny_weights(**config)`: packed transformer, tokens and codec."""
 

@@ -7,6 +7,7 @@ Text is causal, an image is bidirectional, both see everything earlier in their 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -35,23 +36,52 @@ class Call:
     mask: torch.Tensor | None
 
 
+class Holder(Protocol):
+    """Holds keys and values of earlier positions, and may take those of a segment (`prefix.Chunk`)."""
+
+    def join(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """A segment's own keys and values [S,H,D] to those of its sample from position 0 on."""
+        ...
+
+
 @dataclass(frozen=True)
 class Segment:
-    """One sample's stretch of the stream: `length` tokens, the calls that cover them, and `total`, the length of the
-    whole request's longest sequence, which picks the rotary factors."""
+    """One sample's stretch of the stream, positions [start, start + length): the calls that cover them; `total`, the
+    length of the whole request's longest sequence, which picks the rotary factors; where it starts behind position 0,
+    who holds the keys and values before it."""
 
     length: int
     calls: list[Call]
     total: int
+    start: int = 0
+    held: Holder | None = None
 
 
 def runs(prompt: int, slots: list[tuple[int, int]], target: int) -> list[Run]:
     """Prompt tokens (causal but for the image `slots`), one time token (causal), `target` noise tokens."""
+    words = prompt_runs(prompt + 1, slots)
+    return [*words, Run(prompt + 1, prompt + 1 + target, False)]
+
+
+def prompt_runs(length: int, slots: list[tuple[int, int]]) -> list[Run]:
+    """The runs of `length` tokens, causal but for the image slots."""
     out, at = [], 0
     for begin, end in slots:
         out += [Run(at, begin, True)] * (at < begin) + [Run(begin, end, False)]
         at = end
-    return [*out, Run(at, prompt + 1, True), Run(prompt + 1, prompt + 1 + target, False)]
+    return out + [Run(at, length, True)] * (at < length)
+
+
+def part(whole: list[Run], begin: int, end: int) -> list[Run]:
+    """What of the runs lies in [begin, end). Errors: ValueError where that would cut an image in two."""
+    out = []
+    for run in whole:
+        cut = Run(max(run.begin, begin), min(run.end, end), run.causal)
+        if cut.begin < cut.end:
+            if not run.causal and cut != run:
+                raise ValueError(f"positions {begin}-{end} cut the image at {run.begin}-{run.end}")
+            out.append(cut)
+    return out
 
 
 def calls(parts: list[Run], device=None, small: int = SMALL) -> list[Call]:
@@ -67,7 +97,7 @@ def calls(parts: list[Run], device=None, small: int = SMALL) -> list[Call]:
 
 def _mask(group: list[Run], device) -> torch.Tensor | None:
     """True where a query may look: one number a token, how far it reaches, says it all."""
-    if len(group) == 1 and not group[0].causal:
+    if len(group) == 1 and (not group[0].causal or group[0].end - group[0].begin == 1):
         return None
     reach = [reach for run in group for reach in _reach(run)]
     return torch.arange(group[-1].end, device=device) < torch.tensor(reach, device=device)[:, None]
@@ -81,9 +111,11 @@ class PackedAttention:
     """Attention processor: `attention_mask` carries the segments, which stock blocks hand through untouched.
 
     A tensor (or nothing) in its place means stock behaviour, so the same model object still serves stock pipelines.
+    `layer` is the block's number, by which keys and values are held.
     """
 
-    def __init__(self):
+    def __init__(self, layer: int = 0):
+        self.layer = layer
         self.stock = OmniGenAttnProcessor2_0()
 
     def __call__(self, attn, hidden_states, encoder_hidden_states, attention_mask=None, image_rotary_emb=None):
@@ -91,8 +123,8 @@ class PackedAttention:
             return self.stock(attn, hidden_states, encoder_hidden_states, attention_mask, image_rotary_emb)
         width = attn.to_q.out_features // attn.heads
         q, k, v = (to(hidden_states[0]).unflatten(-1, (-1, width)) for to in (attn.to_q, attn.to_k, attn.to_v))
-        out = attend(attention_mask, rotate(q, *image_rotary_emb), rotate(k, *image_rotary_emb), v)
-        return attn.to_out[0](out.flatten(1))[None]
+        q, k = rotate(q, *image_rotary_emb), rotate(k, *image_rotary_emb)
+        return attn.to_out[0](attend(self.layer, attention_mask, q, k, v).flatten(1))[None]
 
 
 def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
@@ -100,13 +132,19 @@ def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tenso
     return (x * cos + x.roll(x.shape[-1] // 2, -1) * sin).to(x.dtype)
 
 
-def attend(segments: list[Segment], q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """Every sample on its own tokens. q, k, v and the result [L,H,D]."""
+def attend(layer: int, segments: list[Segment], q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """Every sample on its own tokens and those held for it. q, k, v and the result [L,H,D]."""
     lengths = [segment.length for segment in segments]
-    parts = zip(segments, q.split(lengths), k.split(lengths), v.split(lengths))
-    return torch.cat([_call(call, *qkv) for segment, *qkv in parts for call in segment.calls])
+    return torch.cat([_own(layer, *of) for of in zip(segments, q.split(lengths), k.split(lengths), v.split(lengths))])
+
+
+def _own(layer: int, segment: Segment, q, k, v) -> torch.Tensor:
+    if segment.held is not None:
+        k, v = segment.held.join(layer, k, v)
+    start = segment.start
+    return torch.cat([_call(call, q[call.begin - start : call.end - start], k, v) for call in segment.calls])
 
 
 def _call(call: Call, q, k, v) -> torch.Tensor:
-    q, k, v = (x.transpose(0, 1)[None] for x in (q[call.begin : call.end], k[: call.end], v[: call.end]))
+    q, k, v = (x.transpose(0, 1)[None] for x in (q, k[: call.end], v[: call.end]))
     return F.scaled_dot_product_attention(q, k, v, attn_mask=call.mask)[0].transpose(0, 1)

@@ -27,8 +27,8 @@ class Packed(torch.nn.Module):
     def __init__(self, stock: OmniGenTransformer2DModel):
         super().__init__()
         self.stock = stock
-        for block in stock.layers:
-            block.self_attn.set_processor(PackedAttention())
+        for number, block in enumerate(stock.layers):
+            block.self_attn.set_processor(PackedAttention(number))
 
     def forward(
         self,
@@ -43,13 +43,17 @@ class Packed(torch.nn.Module):
         corrupt: what training does to patch embeddings [B,T,W] (Eq. 4). totals: sequence length that picks each
         sample's rotary factors, by default its own, so that a sample never depends on its batch mates.
         """
-        noise = self.noise_tokens(x, corrupt)
-        clock = self.stock.time_proj(t).type_as(noise)
-        segments = segments_of(prompts, noise.shape[1], totals, x.device)
-        stream = self.stream(prompts, self.stock.time_token(clock), noise)
+        tail, clock = self.tail(x, t, corrupt)
+        segments = segments_of(prompts, tail.shape[1] - 1, totals, x.device)
         ends = torch.tensor([s.length for s in segments], device=x.device).cumsum(0)
-        last = ends[:, None] - noise.shape[1] + torch.arange(noise.shape[1], device=x.device)
-        return self.velocity(self.trunk(stream, segments)[last], self.stock.t_embedder(clock), x.shape)
+        last = ends[:, None] - tail.shape[1] + 1 + torch.arange(tail.shape[1] - 1, device=x.device)
+        return self.velocity(self.trunk(self.stream(prompts, tail), segments)[last], clock, x.shape)
+
+    def tail(self, x: torch.Tensor, t: torch.Tensor, corrupt=None) -> tuple[torch.Tensor, torch.Tensor]:
+        """What follows each prompt, the time token and the noise tokens [B,1+T,W]; what `velocity` needs of `t`."""
+        noise = self.noise_tokens(x, corrupt)
+        time = self.stock.time_proj(t).type_as(noise)
+        return torch.cat([self.stock.time_token(time)[:, None], noise], 1), self.stock.t_embedder(time)
 
     def noise_tokens(self, x: torch.Tensor, corrupt=None) -> torch.Tensor:
         """Noise tokens [B,T,W]: patch embeddings, corrupted before positions are added so that these stay known."""
@@ -59,11 +63,14 @@ class Packed(torch.nn.Module):
             patches = corrupt(patches)
         return patches + embed._cropped_pos_embed(*x.shape[-2:])
 
-    def stream(self, prompts: list[Prompt], time: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """All samples' tokens one after another [L,W]: prompt, time token, noise tokens."""
-        words = self.stock.embed_tokens(torch.tensor([i for p in prompts for i in p.ids], device=noise.device))
-        words = self._with_images(words, prompts).split([len(p) for p in prompts])
-        return torch.cat([part for i, w in enumerate(words) for part in (w, time[i, None], noise[i])])
+    def stream(self, prompts: list[Prompt], tail: torch.Tensor) -> torch.Tensor:
+        """All samples' tokens one after another [L,W]: each prompt, then its row of `tail` [B,1+T,W]."""
+        return torch.cat([part for pair in zip(self.words(prompts), tail, strict=True) for part in pair])
+
+    def words(self, prompts: list[Prompt]) -> list[torch.Tensor]:
+        """Each prompt's tokens [P,W]: words, and source images in their slots."""
+        ids = torch.tensor([i for prompt in prompts for i in prompt.ids], device=self.stock.device)
+        return self._with_images(self.stock.embed_tokens(ids), prompts).split([len(prompt) for prompt in prompts])
 
     def _with_images(self, words: torch.Tensor, prompts: list[Prompt]) -> torch.Tensor:
         """Put source patch embeddings into their slots; images of one shape are embedded in one call."""
@@ -81,9 +88,9 @@ class Packed(torch.nn.Module):
             words = words.index_copy(0, torch.cat(places), patches.flatten(0, 1).to(words.dtype))
         return words
 
-    def trunk(self, stream: torch.Tensor, segments: list[Segment]) -> torch.Tensor:
-        """All blocks and the last norm over the stream [L,W]."""
-        rotary, h = self.rotary(segments, stream.device), stream[None]
+    def trunk(self, stream: torch.Tensor, segments: list[Segment], rotary=None) -> torch.Tensor:
+        """All blocks and the last norm over the stream [L,W]. rotary: the segments' own, if made."""
+        rotary, h = rotary or self.rotary(segments, stream.device), stream[None]
         for block in self.stock.layers:  # block(...) itself, so that checkpointing, LoRA and FSDP hooks fire
             if torch.is_grad_enabled() and self.stock.gradient_checkpointing:
                 h = self.stock._gradient_checkpointing_func(block, h, segments, rotary)
@@ -94,7 +101,7 @@ class Packed(torch.nn.Module):
     def rotary(self, segments: list[Segment], device) -> tuple[torch.Tensor, torch.Tensor]:
         """cos and sin [L,1,D] at every token's position in its own sample, float32 as in stock, for `rotate`."""
         rope = self.stock.rope
-        place = torch.cat([torch.arange(s.length, device=device) for s in segments]).float()
+        place = torch.cat([torch.arange(s.start, s.start + s.length, device=device) for s in segments]).float()
         far = torch.tensor([s.total > rope.original_max_position_embeddings for s in segments], device=device)
         far = far.repeat_interleave(torch.tensor([s.length for s in segments], device=device))
         short, long = (self._inverse(factor, device) for factor in (rope.short_factor, rope.long_factor))

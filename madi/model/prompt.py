@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 
@@ -57,14 +57,30 @@ class Prompt:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @cached_property
+    def marks(self) -> list:
+        """What stands at each position: an id, or which image's which token. Prompts with equal marks are alike."""
+        marks: list = list(self.ids)
+        for (begin, end), image in zip(self.slots, self.images):
+            marks[begin:end] = [(id(image), k) for k in range(end - begin)]
+        return marks
+
+    def part(self, begin: int, end: int) -> Prompt:
+        """Positions [begin, end), with the images that lie in them whole."""
+        inside = [(s, i) for s, i in zip(self.slots, self.images) if begin <= s[0] and s[1] <= end]
+        slots = [(slot[0] - begin, slot[1] - begin) for slot, _ in inside]
+        return Prompt(self.ids[begin:end], slots, [image for _, image in inside])
+
 
 @dataclass(frozen=True)
 class Branches:
-    """One sample's prompts under guidance. `image_only` is None where there is no source image (T2I)."""
+    """One sample's prompts under guidance. `image_only` is None where there is no source image (T2I). `pauses`: how
+    many inference pauses the conditional prompt ends in."""
 
     conditional: Prompt
     unconditional: Prompt
     image_only: Prompt | None = None
+    pauses: int = 0
 
 
 class Tokens:
@@ -93,7 +109,7 @@ class Tokens:
     def branches(self, instruction, images=(), pauses=0) -> Branches:
         """Conditional (alone with the pauses), image-only (the same images, no words) and stock's negative prompt."""
         image_only = self.prompt("", images) if len(images) else None
-        return Branches(self.prompt(instruction, images, (), pauses), self.negative(), image_only)
+        return Branches(self.prompt(instruction, images, (), pauses), self.negative(), image_only, pauses)
 
     def negative(self) -> Prompt:
         """The unconditional prompt of inference: stock's negative words, no image."""

@@ -7,11 +7,13 @@ Time t runs from 0 (noise) to 1 (image).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
+from madi.model import prefix
 from madi.model.packed import Packed
 from madi.model.prompt import Branches
 
@@ -41,34 +43,89 @@ def noise_for(seed: int, key: str, shape) -> torch.Tensor:
     return torch.randn(tuple(shape), generator=generator_for("noise", seed, key))
 
 
-@torch.no_grad()
-def sample(
-    packed: Packed,
-    conditions: list[Branches],
-    noise: torch.Tensor,
-    steps: int,
-    guidance: float,
-    image_guidance: float,
-) -> torch.Tensor:
-    """Latents [B,C,h,w] made from `noise` [B,C,h,w], all branches of all samples in one packed stream a step.
+class Sampler:
+    """Samples under one guidance. Holds the unconditional prompt's keys, which are the same for every request."""
 
-    v = v_unc + image_guidance * (v_img - v_unc) + guidance * (v_cond - v_img); without source images v_img is v_unc,
-    which leaves v_unc + guidance * (v_cond - v_unc).
-    """
-    prompts, owner, places = _lay_out(conditions)
-    tokens = noise.shape[-2] * noise.shape[-1] // packed.stock.config.patch_size**2
-    longest = [max(len(p) for p, o in zip(prompts, owner) if o == i) for i in range(len(conditions))]
-    totals = [longest[o] + 1 + tokens for o in owner]
-    conditional, image_only, unconditional = torch.tensor(places).T
-    x, clock = noise, times(steps).to(noise.device)
-    for now, then in zip(clock[:-1], clock[1:]):
-        v = packed(x[owner].to(packed.stock.dtype), now.expand(len(owner)), prompts, totals=totals).to(x.dtype)
-        c, i, u = v[conditional], v[image_only], v[unconditional]
-        x = x + (then - now) * (u + image_guidance * (i - u) + guidance * (c - i))
-    return x
+    def __init__(self, packed: Packed, steps: int, guidance: float, image_guidance: float):
+        self.packed, self.steps = packed, steps
+        self.guidance, self.image_guidance = guidance, image_guidance
+        self.unconditional: dict[tuple, prefix.Chunk] = {}
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        conditions: Sequence[Branches],
+        noise: torch.Tensor,
+        requests: Sequence[Hashable] | None = None,
+        tick: Callable[[], None] = lambda: None,
+    ) -> torch.Tensor:
+        """Latents [B,C,h,w] made from `noise` [B,C,h,w].
+
+        requests: whose each condition is; the pause counts and seeds of one sample share their prefixes. As many go
+        together as memory allows. tick: called after each step of each such batch.
+
+        v = v_unc + image_guidance * (v_img - v_unc) + guidance * (v_cond - v_img); without source images v_img is
+        v_unc, which leaves v_unc + guidance * (v_cond - v_unc).
+        """
+        requests = range(len(conditions)) if requests is None else requests
+        noise = noise.to(self.packed.stock.device)
+        made = []
+        for some in self.batches(conditions, requests, noise.shape):
+            made.append(self._together(conditions[some], noise[some], requests[some], tick))
+        return torch.cat(made)
+
+    def batches(self, conditions: Sequence[Branches], requests: Sequence[Hashable], shape: torch.Size) -> list[slice]:
+        """The conditions, in order, in as few batches as fit into 80 % of what memory is free."""
+        tail = 1 + shape[-2] * shape[-1] // self.packed.stock.config.patch_size**2
+        free = 0.8 * prefix.free_bytes(self.packed.stock.device)
+        starts = [0]
+        for end in range(1, len(conditions) + 1):
+            some = slice(starts[-1], end)
+            prompts, owner, _ = _lay_out(conditions[some])
+            grown = prefix.stems(prompts, [requests[some][o] for o in owner], [0] * len(prompts))
+            held = sum(stem.end - stem.begin for stem in grown) * prefix.bytes_per_token(self.packed)
+            if held + len(prompts) * tail * prefix.working_bytes(self.packed) > free and end - starts[-1] > 1:
+                starts.append(end - 1)
+        return [slice(*of) for of in zip(starts, [*starts[1:], len(conditions)])]
+
+    def _together(self, conditions, x, requests, tick):
+        prompts, owner, places = _lay_out(conditions)
+        totals = [total_of(condition, x.shape, self.packed.stock.config.patch_size) for condition in conditions]
+        totals = [totals[o] for o in owner]
+        steps = prefix.Steps(self.packed, self._prefixes(prompts, owner, places, totals, requests), totals, x.shape[1:])
+        conditional, image_only, unconditional = torch.tensor(places).T
+        clock = times(self.steps).to(x.device)
+        for now, then in zip(clock[:-1], clock[1:]):
+            v = steps(x[owner].to(self.packed.stock.dtype), now.expand(len(owner))).to(x.dtype)
+            c, i, u = v[conditional], v[image_only], v[unconditional]
+            x = x + (then - now) * (u + self.image_guidance * (i - u) + self.guidance * (c - i))
+            tick()
+        return x
+
+    def _prefixes(self, prompts, owner, places, totals, requests) -> list[prefix.Chunk]:
+        """Of each prompt; the unconditional ones are run once for all requests with the same rotary factors."""
+        same = {place[2] for place in places}
+        own = [number for number in range(len(prompts)) if number not in same]
+        chunks = dict(zip(own, self._prefill(own, prompts, [requests[o] for o in owner], totals), strict=True))
+        for number in same:
+            far = totals[number] > self.packed.stock.rope.original_max_position_embeddings
+            key = far, *prompts[number].ids
+            if key not in self.unconditional:
+                (self.unconditional[key],) = self._prefill([number], prompts, {number: 0}, totals)
+            chunks[number] = self.unconditional[key]
+        return [chunks[number] for number in range(len(prompts))]
+
+    def _prefill(self, numbers, prompts, requests, totals):
+        return prefix.prefill(self.packed, *([of[number] for number in numbers] for of in (prompts, requests, totals)))
 
 
-def _lay_out(conditions: list[Branches]):
+def total_of(condition: Branches, shape: torch.Size, patch: int) -> int:
+    """Length of a request's longest sequence without pauses, which picks its rotary factors: pauses never do."""
+    longest = max(len(p) for p in (condition.unconditional, condition.image_only or ()))
+    return max(len(condition.conditional) - condition.pauses, longest) + 1 + shape[-2] * shape[-1] // patch**2
+
+
+def _lay_out(conditions: Sequence[Branches]):
     """All prompts in a row, whose each is, and per sample the places of its conditional, image-only, unconditional."""
     prompts, owner, places = [], [], []
     for sample, branch in enumerate(conditions):

@@ -18,7 +18,7 @@ from madi.model.checkpoint import Weights, save
 from madi.model.codec import Codec
 from madi.model.packed import Packed
 from madi.model.prompt import Tokens
-from madi.model.sampler import noise_for, sample
+from madi.model.sampler import Sampler, noise_for
 from madi.pretrain import copying
 from madi.pretrain.dense import Dense, noise_tokens
 from madi.pretrain.loop import autocast, train
@@ -159,12 +159,12 @@ def quality(weights: Weights, own: BaseSettings, sheet: Path, count: int, manner
     packed, was = weights.packed.eval(), weights.packed.training
     edits, scores = [], {}
     size = own.sample["size_px"]
+    sampler = Sampler(packed, own.sample["steps"], own.sample["guidance"], own.sample["image_guidance"])
     for part in (items[k : k + 8] for k in range(0, count, 8)):
         sources = weights.codec.encode(np.stack([render(item.sources[0], size) for item in part]))
         branches = [weights.tokens.branches(item.instruction, [z]) for item, z in zip(part, sources)]
         noise = torch.stack([noise_for(0, item.item_id, z.shape) for item, z in zip(part, sources)])
-        guidance = own.sample["steps"], own.sample["guidance"], own.sample["image_guidance"]
-        edits += list(weights.codec.decode(sample(packed, branches, noise, *guidance)))
+        edits += list(weights.codec.decode(sampler(branches, noise)))
     packed.train(was)
     for item, edit in zip(items, edits):
         verdict = judge(item.sources, item.ops, edit)

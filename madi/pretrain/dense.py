@@ -60,11 +60,10 @@ class Dense:
     def states(self, x: torch.Tensor, t: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """(velocity [B,C,h,w] at noisy latents x [B,C,h,w] and times t [B], [B,S,W] after each block)."""
         packed, stock = self.packed, self.packed.stock
-        noise = packed.noise_tokens(x)
-        clock = stock.time_proj(t).type_as(noise)
-        stream = packed.stream(batch.prompts, stock.time_token(clock), noise)
+        tokens, clock = packed.tail(x, t)
+        stream = packed.stream(batch.prompts, tokens)
         starts = torch.arange(len(batch.prompts)) * batch.length
-        tail = 1 + noise.shape[1]
+        tail = tokens.shape[1]
         places = torch.cat([a + torch.arange(len(p) + tail) for a, p in zip(starts, batch.prompts)])
         h = stream.new_zeros(len(starts) * batch.length, stream.shape[-1]).index_copy(0, places, stream)
         h = h.view(len(starts), batch.length, -1)
@@ -75,7 +74,7 @@ class Dense:
             h = self.block(layer, h, mask, cos, sin)
             held.append(h)
         rows = noise_tokens(_norm(stock.norm, h), batch, tail - 1)
-        return packed.velocity(rows.float(), stock.t_embedder(clock), x.shape).float(), held
+        return packed.velocity(rows.float(), clock, x.shape).float(), held
 
 
 def noise_tokens(h: torch.Tensor, batch: Batch, count: int) -> torch.Tensor:

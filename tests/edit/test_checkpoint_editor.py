@@ -56,10 +56,8 @@ def test_pauses_stand_in_the_prompt_and_change_the_edit(editor):
 
 
 def test_noise_is_the_samples_and_seeds_alone(editor, monkeypatch):
-    from madi.edit.editors import checkpoint
-
     drawn = []
-    monkeypatch.setattr(checkpoint, "sample", lambda packed, branches, noise, *rest: drawn.append(noise) or noise)
+    monkeypatch.setattr(editor, "sampler", lambda branches, noise, requests: drawn.append(noise) or noise)
     for asked in (works((0, 8))[:2], works((16,))[:1], works(seed=1)[:1], works()[1:2]):
         editor.edit(asked)
     pauses, again, other_seed, other_sample = drawn
@@ -68,9 +66,7 @@ def test_noise_is_the_samples_and_seeds_alone(editor, monkeypatch):
 
 
 def test_latents_that_are_not_finite_are_a_failed_edit(editor, monkeypatch):
-    from madi.edit.editors import checkpoint
-
-    monkeypatch.setattr(checkpoint, "sample", lambda packed, branches, noise, *rest: noise * float("nan"))
+    monkeypatch.setattr(editor, "sampler", lambda branches, noise, requests: noise * float("nan"))
     result = editor.edit(works()[:1])[0]
     assert result.image is None and result.reason == "the latents are not finite"
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from madi.errors import MadiError
 from madi.model import checkpoint
 from madi.model.prompt import PAUSE, content
-from madi.model.sampler import sample
+from madi.model.sampler import Sampler
 
 
 def picture(seed):
@@ -44,7 +44,7 @@ def test_three_branch_guidance_equals_the_stock_pipeline(folder, edit):
         output_type="latent",
     ).images
     images = [ours.codec.encode(source[None])[0]] if edit else []
-    made = sample(ours.packed, [ours.tokens.branches(words, images, 3)], noise, 4, 2.5, 1.5)
+    made = Sampler(ours.packed, 4, 2.5, 1.5)([ours.tokens.branches(words, images, 3)], noise)
     assert (made - theirs).abs().max() < 1e-4
     assert (made - noise).abs().max() > 0.1
 

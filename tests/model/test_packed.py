@@ -2,9 +2,9 @@
 
 import itertools
 
+import padded
 import pytest
 import torch
-from diffusers.pipelines.omnigen.processor_omnigen import OmniGenCollator
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-4}
 
@@ -22,16 +22,6 @@ def prompts(tokens):
         tokens.prompt("put one in the other", [square, wide], ["look.", "act."], 3),
         tokens.negative(),
     ]
-
-
-def stock_velocity(stock, x, t, prompt):
-    """The stock transformer on one unpadded prompt, its inputs made by the stock collator."""
-    collator = OmniGenCollator(hidden_size=stock.config.hidden_size)
-    pixels = [torch.zeros(1)] * len(prompt.images) or None
-    made = {"input_ids": prompt.ids, "pixel_values": pixels, "image_sizes": [list(slot) for slot in prompt.slots]}
-    ids, places, mask, _, _, slots = collator.process_mllm_input([made], [[8 * x.shape[-2], 8 * x.shape[-1]]])
-    images = [image[None] for image in prompt.images]
-    return stock(x, t, ids, images, slots, mask.to(x.dtype), places, return_dict=False)[0]
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -69,14 +59,14 @@ def test_the_velocity_is_the_stock_models(tiny_weights, limit):
     packed = weights.packed
     for i, prompt in enumerate(prompts(weights.tokens)):
         x, t = draws(1, 4, 8, 8, seed=i), torch.tensor([0.1 + 0.2 * i])
-        assert (packed(x, t, [prompt]) - stock_velocity(packed.stock, x, t, prompt)).abs().max() < 1e-5
+        assert (packed(x, t, [prompt]) - padded.velocity(packed.stock, x, t, [prompt])).abs().max() < 1e-5
 
 
 def test_gradients_are_the_stock_models(tiny_weights):
     weights = tiny_weights()
     packed, given = weights.packed, prompts(weights.tokens)[1:3]
     x, t = draws(2, 4, 8, 8), torch.tensor([0.3, 0.6])
-    wanted = sum(stock_velocity(packed.stock, x[i, None], t[i, None], given[i]).square().sum() for i in range(2))
+    wanted = sum(padded.velocity(packed.stock, x[i, None], t[i, None], [given[i]]).square().sum() for i in range(2))
     wanted = torch.autograd.grad(wanted, list(packed.stock.parameters()))
     found = torch.autograd.grad(packed(x, t, given).square().sum(), list(packed.stock.parameters()))
     for a, b in zip(wanted, found):

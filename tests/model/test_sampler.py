@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from madi.model.sampler import noise_for, sample, times
+from madi.model.sampler import Sampler, noise_for, times
 
 
 def test_times_run_from_noise_to_image():
@@ -26,16 +26,16 @@ def test_a_sample_alone_equals_any_batch(tiny_weights, dtype, tolerance):
     source = noise_for(0, "source", (4, 8, 8))
     given = [tokens.branches("red"), tokens.branches("make it blue", [source], 40), tokens.branches("x", [source] * 2)]
     noise = torch.stack([noise_for(0, str(i), (4, 8, 8)) for i in range(3)]).to(dtype)
-    alone = [sample(packed, [given[i]], noise[i, None], 3, 2.5, 1.5)[0] for i in range(3)]
+    alone = [Sampler(packed, 3, 2.5, 1.5)([given[i]], noise[i, None])[0] for i in range(3)]
     for order in ([0, 1, 2], [2, 0], [1, 2, 0]):
-        batch = sample(packed, [given[i] for i in order], noise[order], 3, 2.5, 1.5)
+        batch = Sampler(packed, 3, 2.5, 1.5)([given[i] for i in order], noise[order])
         assert (batch - torch.stack([alone[i] for i in order])).abs().max() < tolerance
 
 
 def test_guidance_of_one_and_one_is_the_conditional_branch(tiny_weights):
     weights = tiny_weights()
     noise, branches = noise_for(0, "a", (1, 4, 8, 8)), weights.tokens.branches("red", [noise_for(1, "b", (4, 8, 8))])
-    made = sample(weights.packed, [branches], noise, 1, 1.0, 1.0)
+    made = Sampler(weights.packed, 1, 1.0, 1.0)([branches], noise)
     with torch.no_grad():
         straight = noise + weights.packed(noise, torch.zeros(1), [branches.conditional])
     assert torch.allclose(made, straight, atol=1e-5)

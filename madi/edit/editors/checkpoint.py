@@ -12,21 +12,22 @@ import numpy as np
 import torch
 
 from madi import provenance
-from madi.config import Sampler
+from madi.config import Sampler as Settings
 from madi.edit.editors.reference import TruthThroughVae
 from madi.edit.work import Result, Work, fit
 from madi.model import checkpoint
 from madi.model.codec import Codec
 from madi.model.prompt import layout
-from madi.model.sampler import noise_for, sample
+from madi.model.sampler import Sampler, noise_for
 
 
 class Checkpoint:
     """A stock OmniGenPipeline folder: the base or a run's weights. Plans are not used at inference (7.12)."""
 
-    def __init__(self, folder: Path, sampler: Sampler, size_px: int, config_sha: str):
+    def __init__(self, folder: Path, sampler: Settings, size_px: int, config_sha: str):
         self.weights = checkpoint.load(folder)
-        self.sampler, self.size_px = sampler, size_px
+        self.sampler = Sampler(self.weights.packed, sampler.steps, sampler.guidance, sampler.image_guidance)
+        self.size_px = size_px
         self.facts = {
             "rope": "per_sample",
             "sampler_steps": sampler.steps,
@@ -48,20 +49,14 @@ class Checkpoint:
 
     def _same_size(self, works, pictures, size) -> list[Result]:
         codec, tokens = self.weights.codec, self.weights.tokens
-        latents = {w.sample.id: [codec.encode(image[None])[0] for image in pictures[w.sample.id]] for w in works}
+        names = dict.fromkeys(w.sample.id for w in works)
+        latents = {name: [codec.encode(image[None])[0] for image in pictures[name]] for name in names}
         texts = [layout(w.sample.row["instruction"], w.sample.count, (), w.pause) for w in works]
         branches = [tokens.branches(w.sample.row["instruction"], latents[w.sample.id], w.pause) for w in works]
         shape = (codec.channels, size[0] // codec.scale, size[1] // codec.scale)
         # Keyed by sample and seed alone: what differs between editors and pause counts is never the noise.
         noise = torch.stack([noise_for(w.seed, f"{w.benchmark}/{w.sample.id}", shape) for w in works])
-        made = sample(
-            self.weights.packed,
-            branches,
-            noise,
-            self.sampler.steps,
-            self.sampler.guidance,
-            self.sampler.image_guidance,
-        )
+        made = self.sampler(branches, noise, [w.sample.id for w in works])
         return [self._result(one, text, len(branch.conditional)) for one, text, branch in zip(made, texts, branches)]
 
     def _result(self, latents: torch.Tensor, text: str, tokens: int) -> Result:
