@@ -20,7 +20,7 @@ SECONDS = {  # of one job of the demo on two cores, other rules 0; only their ra
     "prompts_plan": 1,
     "prompts_questions": 1,
     "train_run": 76,
-    "edit_shard": 80,
+    "edit_shard": 35,
     "score_shard": 19,
     "tables_build": 4,
     "tables_page": 2,
