@@ -1,5 +1,5 @@
 # `make demo`: every table of the paper on a small world. `make help` lists the rest.
-# Needs Python 3.11 or newer with pip; everything goes into .venv and .boot here, nothing elsewhere.
+# Needs Python 3.11 or newer with pip; everything is installed into .venv and .boot here (caches: your home).
 SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all

@@ -24,4 +24,6 @@ rule all:
     default_target: True
     input:
         rules.train.input,
+        rules.edit.input,
+        rules.score.input,
         rules.tables.input,

@@ -104,9 +104,13 @@ def answer(ask: Ask, name: str, source: Source) -> Answer:
         return Answer(name, status=status)
     units = ask_board(query, source.board)
     value, interval = estimate(query, units, source, name)
-    digits = 2 if query.statistic == "recall" else source.spec.metrics[ask.metric].digits
-    text = "–" if value is None else f"{value:z.{digits}f}"
+    text = "–" if value is None else f"{value:z.{digits_of(query, ask.metric, source)}f}"
     return Answer(name, "scores", value, text, interval, "ok", query, units)
+
+
+def digits_of(query: Query, metric: str, source: Source) -> int:
+    """Digits after the point that a cell shows."""
+    return 2 if query.statistic == "recall" else source.spec.metrics[metric].digits
 
 
 def fact_answer(ask: Ask, name: str, source: Source) -> Answer:
@@ -174,7 +178,7 @@ def block_cells(table: str, key: str, block: Block, source: Source):
 def best_row(column: str, rows: dict[str, Row], block: Block, grid: dict, source: Source) -> str | None:
     """The row whose cell beats every other reproduced row's of its column, controls too; None if there is none.
 
-    References and gains do not compete, nor do rows of one system (its tasks, say).
+    References and gains do not compete, nor do rows of one system (its tasks, say). A lead must be one that shows.
     """
     if block.system:
         return None
@@ -187,8 +191,12 @@ def best_row(column: str, rows: dict[str, Row], block: Block, grid: dict, source
     if len(rivals) < 2 or None in rivals.values():
         return None
     top = max(rivals, key=lambda row: rivals[row].value)
-    beats = (beaten(rivals[top], made, source) for row, made in rivals.items() if row != top)
-    return top if all(beats) else None
+    others = [made for row, made in rivals.items() if row != top]
+    if any(
+        rivals[top].value - made.value < 0.5 * 10 ** -digits_of(made.query, whole.metric, source) for made in others
+    ):
+        return None  # less than the cells can show
+    return top if all(beaten(rivals[top], made, source) for made in others) else None
 
 
 def beaten(top: Answer, other: Answer, source: Source) -> bool:

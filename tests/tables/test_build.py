@@ -279,6 +279,19 @@ def test_words_on_bold_say_who_competes(made):
     assert "every other row that was run here, controls included (floor, ceiling and gains aside)" in write.FOOT
 
 
+def test_a_lead_too_small_to_show_is_none(made):
+    (block,) = made.source.spec.figures["figure_7"].blocks.values()
+    columns = {"x": block.columns["without scaling"]}
+    several = block.model_copy(update={"columns": columns, "system": None})
+    rows = {row: block.rows[row].model_copy(update={"system": "ft_ep"}) for row in ("add", "text")}
+    for lead, best in ((0.0002, None), (0.002, "add")):
+        grid = {}
+        for row, value in (("add", 0.5 + lead), ("text", 0.5)):
+            grid[row, "x"] = said(np.full(12, value))
+            grid[row, "x"].value = value
+        assert build.best_row("x", rows, several, grid, made.source) == best
+
+
 def test_an_average_over_tags_has_no_value_where_one_is_missing(made):
     def average():
         source = sources.Source(**{**vars(made.source), "board": Board(frame, made.source.samples)})
