@@ -188,14 +188,13 @@ def best_row(column: str, rows: dict[str, Row], block: Block, grid: dict, source
         system = source.spec.systems.get(whole.system)
         if made.query and made.value is not None and not system.reference:
             rivals[row] = made if source.spec.metrics[whole.metric].higher_is_better else None
+            shows = 0.5 * 10 ** -digits_of(made.query, whole.metric, source)  # the least that the cells can show
     if len(rivals) < 2 or None in rivals.values():
         return None
     top = max(rivals, key=lambda row: rivals[row].value)
     others = [made for row, made in rivals.items() if row != top]
-    if any(
-        rivals[top].value - made.value < 0.5 * 10 ** -digits_of(made.query, whole.metric, source) for made in others
-    ):
-        return None  # less than the cells can show
+    if any(rivals[top].value - made.value < shows for made in others):
+        return None
     return top if all(beaten(rivals[top], made, source) for made in others) else None
 
 
