@@ -1,0 +1,68 @@
+"""Interleaved timings: ours and the other by turns, so that a busy or throttled machine slows both alike."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from madi.shards import atomic
+
+
+@dataclass(frozen=True)
+class Row:
+    """Median seconds of both, their ratio, and how far the results are apart, relative to the largest value."""
+
+    name: str
+    ours_s: float
+    other_s: float
+    max_rel_diff: float
+    ours_mb: float | None = None
+    other_mb: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        return self.other_s / self.ours_s
+
+
+def seconds(work: Callable[[], object], device: torch.device) -> tuple[float, object]:
+    """Wall seconds of `work`, until the device has done it, and what it gave."""
+    wait(device)
+    start = time.perf_counter()
+    made = work()
+    wait(device)
+    return time.perf_counter() - start, made
+
+
+def wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def by_turns(ours: Callable, other: Callable, repeats: int, device: torch.device) -> tuple[float, float, float]:
+    """(median seconds of ours, of the other, largest relative difference of what they give), by turns, after one
+    unmeasured turn each that warms both up."""
+    times: tuple[list[float], list[float]] = [], []
+    for turn in range(repeats + 1):
+        (a, made), (b, wanted) = seconds(ours, device), seconds(other, device)
+        if turn:
+            times[0].append(a)
+            times[1].append(b)
+    return *map(statistics.median, times), apart(made, wanted)
+
+
+def apart(made: torch.Tensor, wanted: torch.Tensor) -> float:
+    """max |made - wanted| / max |wanted|."""
+    return float((made - wanted).abs().max() / wanted.abs().max())
+
+
+def write(path: Path, rows: list[Row]) -> None:
+    """The rows as JSON: `[{name, ours_s, other_s, ratio, max_rel_diff, ours_mb, other_mb}]`."""
+    told = [{**vars(row), "ratio": row.ratio} for row in rows]
+    with atomic(path) as partial:
+        partial.write_text(json.dumps(told, indent=1) + "\n")

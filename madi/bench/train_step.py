@@ -1,0 +1,72 @@
+"""A training step on one edit and one T2I sample: forward and backward, ours against diffusers' padded dense rows."""
+
+from __future__ import annotations
+
+import multiprocessing
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from madi.bench import stock as padded
+from madi.bench.clock import Row, by_turns
+from madi.bench.subject import INSTRUCTION, SIZES, Subject, subject
+
+
+def packed_step(on: Subject) -> torch.Tensor:
+    """Gradients by the packed stream."""
+    return gradients(on, lambda x, t, prompts: on.packed(x, t, prompts))
+
+
+def dense_step(on: Subject) -> torch.Tensor:
+    """Gradients by the stock transformer on padded rows (the edit first: the other way round stock is wrong)."""
+    return gradients(on, lambda x, t, prompts: padded.velocity(on.packed.stock, x, t, prompts))
+
+
+def single_step(on: Subject) -> torch.Tensor:
+    """Gradients by the stock transformer, one unpadded row at a time: nothing is wasted on padding."""
+
+    def rows(x, t, prompts):
+        return (padded.velocity(on.packed.stock, x[i, None], t[i, None], prompts[i : i + 1]) for i in range(len(x)))
+
+    return gradients(on, rows)
+
+
+def gradients(on: Subject, forward: Callable) -> torch.Tensor:
+    """All gradients in a row of a mean squared velocity. Rows that come one by one are accumulated."""
+    stock, noise = on.packed.stock, on.noise().to(on.size.dtype)
+    prompts = [on.tokens.prompt(INSTRUCTION, [on.latents()]), on.tokens.prompt(INSTRUCTION)]
+    stock.zero_grad()
+    made = forward(noise.expand(2, -1, -1, -1), torch.tensor([0.3, 0.6], device=on.device), prompts)
+    for velocity in [made] if isinstance(made, torch.Tensor) else made:
+        (velocity.float().square().sum() / noise.numel() / 2).backward()
+    return torch.cat([p.grad.flatten() for p in stock.parameters() if p.grad is not None])
+
+
+def rows(on: Subject, name: str, folder: Path | str) -> list[Row]:
+    """`train_step`, with peak memory of both, and `train_step_single`, against one unpadded row at a time."""
+    out = []
+    for title, other in (("train_step", dense_step), ("train_step_single", single_step)):
+        times = by_turns(lambda: packed_step(on), lambda other=other: other(on), on.size.repeats, on.device)
+        peaks = [peak_mb(step, name, folder, on.device) for step in (packed_step, other)]
+        out.append(Row(title, *times, *peaks))
+    return out
+
+
+def peak_mb(step: Callable, name: str, folder: Path | str, device: torch.device) -> float:
+    """Peak memory of one step above what the model takes, MB: each in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_peak, (step, name, str(folder), str(device), torch.get_num_threads()))
+
+
+def _peak(step, name, folder, device, threads) -> float:
+    torch.set_num_threads(threads)
+    on = subject(SIZES[name], folder, torch.device(device))
+    if on.device.type == "cuda":
+        before = torch.cuda.memory_allocated()
+        step(on)
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step(on)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
