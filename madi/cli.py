@@ -15,7 +15,7 @@ import typer
 from madi.errors import MadiError
 
 STAGES = {name: f"madi.{name}.verbs" for name in ("data", "prompts", "train", "edit", "score", "tables", "pretrain")}
-STAGES["config"] = "madi.check"
+STAGES |= {"config": "madi.check", "bench": "madi.bench.verbs"}
 
 
 def application(stages: Iterable[str]) -> typer.Typer:

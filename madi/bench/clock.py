@@ -16,14 +16,19 @@ from madi.shards import atomic
 
 @dataclass(frozen=True)
 class Row:
-    """Median seconds of both, their ratio, and how far the results are apart, relative to the largest value."""
+    """Median seconds of ours and of the `other`, and how far the results are apart, relative to the largest value.
+
+    ours_mb, other_mb: peak memory above what the model takes. share: of the measured matmul ceiling, by counted FLOPs.
+    """
 
     name: str
+    other: str
     ours_s: float
     other_s: float
     max_rel_diff: float
     ours_mb: float | None = None
     other_mb: float | None = None
+    share: float | None = None
 
     @property
     def ratio(self) -> float:
@@ -61,8 +66,22 @@ def apart(made: torch.Tensor, wanted: torch.Tensor) -> float:
     return float((made - wanted).abs().max() / wanted.abs().max())
 
 
+def table(rows: list[Row]) -> str:
+    """The rows for a person, in Markdown."""
+    lines = [
+        "| row | against | ours s | other s | ratio | max rel. diff. | ours MB | other MB | share of matmul |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        memory = ["" if value is None else f"{value:.0f}" for value in (row.ours_mb, row.other_mb)]
+        share = "" if row.share is None else f"{row.share:.0%}"
+        numbers = f"{row.ours_s:.2f} | {row.other_s:.2f} | {row.ratio:.2f} | {row.max_rel_diff:.0e}"
+        lines.append(f"| `{row.name}` | {row.other} | {numbers} | {' | '.join(memory)} | {share} |")
+    return "\n".join(lines)
+
+
 def write(path: Path, rows: list[Row]) -> None:
-    """The rows as JSON: `[{name, ours_s, other_s, ratio, max_rel_diff, ours_mb, other_mb}]`."""
+    """The rows as a JSON list of objects: a row's fields and `ratio`."""
     told = [{**vars(row), "ratio": row.ratio} for row in rows]
     with atomic(path) as partial:
         partial.write_text(json.dumps(told, indent=1) + "\n")

@@ -9,29 +9,54 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
 
 import torch
 from PIL import Image
 
 from madi.bench import stock as padded
 from madi.bench.clock import Row, apart, by_turns, wait
-from madi.bench.subject import INSTRUCTION, Subject
+from madi.bench.flops import counted
+from madi.bench.subject import INSTRUCTION, SIZES, Subject, subject
+from madi.bench.train_step import train_step, train_step_single
+from madi.errors import MadiError
 from madi.model import prefix
 from madi.model.prompt import Branches, content
 from madi.model.sampler import Sampler, times
+from madi.progress import progress, say
 
 GUIDANCE, IMAGE_GUIDANCE = 2.5, 1.5
 Tick = Callable[[], None]
 
 
+def measure(name: str, steps: int | None, folder: Path, device: str, threads: int) -> list[Row]:
+    """All rows at the size called `name`. Errors: MadiError where the device or the folder is not there."""
+    torch.set_num_threads(threads)
+    there = torch.cuda.is_available()
+    device = torch.device(device or ("cuda" if there else "cpu"))
+    if device.type == "cuda" and not there:
+        raise MadiError("no CUDA device", "--device", "cpu, or a machine with a GPU")
+    size = SIZES[name]
+    on = subject(replace(size, steps=steps or size.steps), folder, device)
+    say(f"model {name} on {device}: {on.ceiling / 1e9:.0f} GFLOP/s in a matrix product of {size.dtype}")
+    say(f"prefix cache: {prefix.bytes_per_token(on.packed):,} bytes a token")
+    rows = [row(on) for row in (edit, edit_unpadded, sweep, sweep_prefix)]
+    return rows + [row(on, name, folder) for row in (train_step, train_step_single)]
+
+
 def edit(on: Subject) -> Row:
     """One edit, against the stock pipeline as it runs: three padded rows, a dense mask, the prefix anew each step."""
-    return compared("edit", on, lambda tick: sweep_of_ours(on, (0,), tick), lambda tick: piped(on, 0, tick))
+    ours = partial(sweep_of_ours, on, (0,))
+    return compared("edit", "the stock pipeline", on, ours, partial(piped, on, 0))
 
 
 def edit_unpadded(on: Subject) -> Row:
     """One edit, against the stock transformer on each branch alone, unpadded."""
-    return compared("edit_unpadded", on, lambda tick: sweep_of_ours(on, (0,), tick), lambda tick: alone(on, tick))
+    ours = partial(sweep_of_ours, on, (0,))
+    return compared("edit_unpadded", "stock, each branch unpadded", on, ours, partial(alone, on))
 
 
 def sweep(on: Subject) -> Row:
@@ -40,7 +65,7 @@ def sweep(on: Subject) -> Row:
     def other(tick):
         return torch.cat([piped(on, pauses, tick) for pauses in on.size.pauses])
 
-    return compared("sweep", on, lambda tick: sweep_of_ours(on, on.size.pauses, tick), other, len(on.size.pauses))
+    return compared("sweep", "the stock pipeline, four times", on, partial(sweep_of_ours, on, on.size.pauses), other)
 
 
 def sweep_prefix(on: Subject) -> Row:
@@ -55,7 +80,7 @@ def sweep_prefix(on: Subject) -> Row:
         return torch.cat([torch.cat(chunk.parts(on.size.layers - 1), 1).flatten() for chunk in chunks])
 
     ours, other, far = by_turns(lambda: last(build(True)), lambda: last(build(False)), on.size.repeats + 1, on.device)
-    return Row("sweep_prefix", ours, other, far)
+    return Row("sweep_prefix", "each prefix whole", ours, other, far)
 
 
 def _prompts(on: Subject):
@@ -65,33 +90,40 @@ def _prompts(on: Subject):
     return prompts, [max(map(len, prompts)) + 1 + on.noise()[0, 0].numel() // 4] * len(prompts)
 
 
-def compared(name: str, on: Subject, ours: Callable[[Tick], torch.Tensor], other, edits: int = 1) -> Row:
+def compared(name: str, against: str, on: Subject, ours: Callable[[Tick], torch.Tensor], other) -> Row:
     """Both run `steps` steps by turns. `ours` ticks once a step for all its edits, `other` once a step of each."""
     seen: tuple[list, list] = [], []
-    made = {}
-    for turn in range(on.size.repeats):
-        for k, work in enumerate((ours, other)):
-            made[k], marks = ticking(work, on.device)
-            seen[k].append(marks)
+    made, costs = {}, []
+    for _ in progress(range(on.size.repeats), on.size.repeats, name):
+        with counted(on.packed) as cost:
+            made[0], marks, costs = ticking(ours, on.device, cost)
+        seen[0].append(marks)
+        made[1], marks, _ = ticking(other, on.device, [0])
+        seen[1].append(marks)
     told = [sum_of(marks, on.size.steps, on.size.figure) for marks in seen]
-    return Row(name, *told, apart(made[0], made[1]))
+    share = sum_of([costs], on.size.steps, on.size.figure) / told[0] / on.ceiling
+    return Row(name, against, *told, apart(made[0], made[1]), share=share)
 
 
-def ticking(work: Callable[[Tick], torch.Tensor], device: torch.device) -> tuple[torch.Tensor, list[float]]:
-    """What the work gives and the seconds from tick to tick."""
+def ticking(work: Callable[[Tick], torch.Tensor], device: torch.device, cost: list[int]):
+    """What the work gives; from tick to tick, the seconds and what was added to `cost`."""
     wait(device)
-    marks = [time.perf_counter()]
+    clock, costs = [time.perf_counter()], [cost[0]]
 
     def tick():
         wait(device)
-        marks.append(time.perf_counter())
+        clock.append(time.perf_counter())
+        costs.append(cost[0])
 
     made = work(tick)
-    return made, [then - now for now, then in zip(marks, marks[1:])]
+    return made, *([then - now for now, then in pairwise(marks)] for marks in (clock, costs))
 
 
 def sum_of(runs: list[list[float]], steps: int, figure: int) -> float:
-    """Seconds of `figure` steps. Of each edit the first mark holds encoding, prompts and prefix; medians over turns."""
+    """Seconds (or operations) of `figure` steps, from runs of `steps` steps of one or more edits in a row.
+
+    Of each edit the first mark holds encoding, prompts and prefix; medians over the runs.
+    """
     edits = len(runs[0]) // steps
     first = sum(statistics.median(run[edit * steps] for run in runs) for edit in range(edits))
     rest = statistics.median(mark for run in runs for k, mark in enumerate(run) if k % steps)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from diffusers import OmniGenPipeline, OmniGenTransformer2DModel
 
+from madi.bench.flops import ceiling
 from madi.model.checkpoint import load_tokenizer
 from madi.model.codec import Codec
 from madi.model.packed import Packed
@@ -47,7 +48,8 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Subject:
-    """One model, driven by us (`packed`) and by the stock pipeline; one source image uint8 [H,W,3]."""
+    """One model, driven by us (`packed`) and by the stock pipeline; one source image uint8 [H,W,3]; the most
+    operations a second that the device reaches in a matrix product."""
 
     size: Size
     packed: Packed
@@ -56,6 +58,7 @@ class Subject:
     codec: Codec
     source: np.ndarray
     device: torch.device
+    ceiling: float
 
     def noise(self) -> torch.Tensor:
         side = self.size.side // self.codec.scale
@@ -78,7 +81,7 @@ def subject(size: Size, folder: Path | str, device: torch.device) -> Subject:
     pipeline = OmniGenPipeline(stock, scheduler(), codec.vae, tokens.tokenizer)
     pipeline.set_progress_bar_config(disable=True)
     pixels = np.random.default_rng(0).integers(0, 256, (size.side, size.side, 3), dtype=np.uint8)
-    return Subject(size, Packed(stock), pipeline, tokens, codec, pixels, device)
+    return Subject(size, Packed(stock), pipeline, tokens, codec, pixels, device, ceiling(device, size.dtype))
 
 
 def transformer(size: Size, channels: int, vocabulary: int) -> OmniGenTransformer2DModel:

@@ -44,14 +44,21 @@ def gradients(on: Subject, forward: Callable) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in stock.parameters() if p.grad is not None])
 
 
-def rows(on: Subject, name: str, folder: Path | str) -> list[Row]:
-    """`train_step`, with peak memory of both, and `train_step_single`, against one unpadded row at a time."""
-    out = []
-    for title, other in (("train_step", dense_step), ("train_step_single", single_step)):
-        times = by_turns(lambda: packed_step(on), lambda other=other: other(on), on.size.repeats, on.device)
-        peaks = [peak_mb(step, name, folder, on.device) for step in (packed_step, other)]
-        out.append(Row(title, *times, *peaks))
-    return out
+def train_step(on: Subject, name: str, folder: Path | str) -> Row:
+    """Against padded dense rows, with peak memory of both."""
+    return compared("train_step", "padded dense rows", dense_step, on, name, folder)
+
+
+def train_step_single(on: Subject, name: str, folder: Path | str) -> Row:
+    """Against micro-batch 1, where nothing is padded and nothing wasted."""
+    return compared("train_step_single", "one unpadded row at a time", single_step, on, name, folder)
+
+
+def compared(title: str, against: str, other: Callable, on: Subject, name: str, folder: Path | str) -> Row:
+    """name: of the size, which a process of its own makes again to measure memory."""
+    times = by_turns(lambda: packed_step(on), lambda: other(on), on.size.repeats, on.device)
+    on.packed.stock.zero_grad()
+    return Row(title, against, *times, *(peak_mb(step, name, folder, on.device) for step in (packed_step, other)))
 
 
 def peak_mb(step: Callable, name: str, folder: Path | str, device: torch.device) -> float:
