@@ -15,7 +15,7 @@ import typer
 from madi.errors import MadiError
 
 STAGES = {name: f"madi.{name}.verbs" for name in ("data", "prompts", "train", "edit", "score", "tables", "pretrain")}
-STAGES |= {"config": "madi.check", "bench": "madi.bench.verbs"}
+STAGES |= {"config": "madi.check", "bench": "madi.bench.verbs", "export": "madi.export"}
 
 
 def application(stages: Iterable[str]) -> typer.Typer:
@@ -29,7 +29,10 @@ def application(stages: Iterable[str]) -> typer.Typer:
         add_completion=False,
     )
     for stage in stages:
-        app.add_typer(importlib.import_module(STAGES[stage]).app, name=stage)
+        verbs = importlib.import_module(STAGES[stage]).app
+        app.add_typer(verbs, name=stage)
+        if stage == "edit":  # a service's verb, which stages do not import
+            verbs.command()(importlib.import_module("madi.photo_verb").photo)
     return app
 
 

@@ -19,3 +19,11 @@ def named_files(values: Iterable[str], option: str) -> dict[str, Path]:
             raise MadiError(f"{name} is given twice", option, "each name once")
         found[name] = Path(path)
     return found
+
+
+def counts(text: str, option: str) -> tuple[int, ...]:
+    """`0,8,16` as numbers, each once, in their order. Errors: MadiError for another form."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise MadiError(f"found {text!r}", option, "whole numbers from 0 with commas between, such as 0,8,16,32")
+    return tuple(dict.fromkeys(map(int, words)))

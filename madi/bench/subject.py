@@ -40,7 +40,9 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size(64, 2, 4, 96, 64, 4, 2, 1, torch.float32),
+    "tiny": Size(
+        64, 2, 4, 96, 384, 4, 2, 1, torch.float32
+    ),  # the edit longer than the negative prompt, else stock errs
     "small": Size(512, 8, 8, 1536, 512, 20, 3, 2, torch.float32),
     "full": Size(3072, 32, 32, 8192, 1024, 50, 5, 2, torch.bfloat16),
 }

@@ -31,17 +31,19 @@ class Work:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """An image uint8 [H,W,3], or None and why; the words the model was given and their number of tokens."""
+    """An image uint8 [H,W,3], or None and why; the words the model was given, their number of tokens, and the rotary
+    factors they were given: short, long, or none where no model was asked."""
 
     image: np.ndarray | None
     reason: str | None = None
     prompt: str = ""
     tokens: int = 0
+    rope: str = "none"
 
 
 class Editor(Protocol):
     """One thing that makes edits. `facts` are the columns of an Edit record that are the same for all its edits:
-    rope, sampler_steps, guidance_text, guidance_image, weights_sha, config_sha."""
+    sampler_steps, guidance_text, guidance_image, weights_sha, config_sha."""
 
     facts: dict
 
@@ -78,7 +80,7 @@ def record(work: Work, result: Result, facts: dict) -> dict:
     """The Edit row of a work and what came of it."""
     row = dict(zip(records.EDIT_KEY, work.key, strict=True))
     row |= {"status": "ok" if result.image is not None else "failed", "reason": result.reason}
-    row |= {"width": 0, "height": 0, "prompt": result.prompt, "tokens": result.tokens} | facts
+    row |= {"width": 0, "height": 0, "prompt": result.prompt, "tokens": result.tokens, "rope": result.rope} | facts
     if result.image is not None:
         data = images.encode_png(result.image)
         row |= {"image": {"bytes": data, "path": None}, "image_sha": images.sha256(data)}

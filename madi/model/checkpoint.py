@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 import transformers
 from diffusers import OmniGenPipeline, OmniGenTransformer2DModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from madi.errors import MadiError
-from madi.model import stored
+from madi.model import official, stored
 from madi.model.codec import Codec
 from madi.model.packed import Packed
 from madi.model.prompt import PAUSE, Tokens
@@ -33,8 +33,11 @@ class Weights:
 
 
 def load(folder: Path | str) -> Weights:
-    """The weights in a stock folder. Errors: MadiError naming what is missing or does not fit."""
+    """The weights in a stock folder, or in the official repository's. Errors: MadiError naming what is missing or does not fit."""
     folder = Path(folder)
+    if official.is_official(folder):
+        tokens, stock = Tokens(official.tokenizer(folder)), official.transformer(folder)
+        return Weights(Packed(with_pause(stock, tokens, folder)), tokens, Codec.load(folder))
     check_folder(folder)
     stored.check(folder / "transformer", OmniGenTransformer2DModel)
     stock = OmniGenTransformer2DModel.from_pretrained(folder, subfolder="transformer", use_safetensors=True)
@@ -61,6 +64,12 @@ def save(folder: Path | str, weights: Weights, mask_tokens: dict[str, torch.Tens
     as_umask(partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
+
+
+def mask_tokens(folder: Path | str) -> dict[str, torch.Tensor] | None:
+    """The mask tokens beside a folder's weights, None where there are none."""
+    path = Path(folder) / MASK_TOKENS
+    return load_file(path) if path.is_file() else None
 
 
 def check_folder(folder: Path) -> None:

@@ -16,6 +16,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler
 from madi.model import prefix
 from madi.model.packed import Packed
 from madi.model.prompt import Branches
+from madi.progress import say
 
 SCHEDULE = {"num_train_timesteps": 1, "shift": 1.0, "invert_sigmas": True}  # stock OmniGen's
 
@@ -50,6 +51,7 @@ class Sampler:
         self.packed, self.steps = packed, steps
         self.guidance, self.image_guidance = guidance, image_guidance
         self.unconditional: dict[tuple, prefix.Chunk] = {}
+        self.warned = False
 
     @torch.no_grad()
     def __call__(
@@ -68,11 +70,31 @@ class Sampler:
         v_unc, which leaves v_unc + guidance * (v_cond - v_unc).
         """
         requests = range(len(conditions)) if requests is None else requests
+        self._warn_of_crossing(conditions, noise.shape)
         noise = noise.to(self.packed.stock.device)
         made = []
         for some in self.batches(conditions, requests, noise.shape):
             made.append(self._together(conditions[some], noise[some], requests[some], tick))
         return torch.cat(made)
+
+    def rope(self, condition: Branches, shape: torch.Size) -> str:
+        """`short` or `long`: the rotary factors of all branches of a condition at noise [B,C,h,w]."""
+        config = self.packed.stock.config
+        far = total_of(condition, shape, config.patch_size) > config.original_max_position_embeddings
+        return "long" if far else "short"
+
+    def _warn_of_crossing(self, conditions: Sequence[Branches], shape: torch.Size) -> None:
+        """Once a sampler: pauses that lengthen a sequence past where stock would change its rotary factors."""
+        limit, patch = self.packed.stock.config.original_max_position_embeddings, self.packed.stock.config.patch_size
+        for condition in conditions:
+            total = total_of(condition, shape, patch)
+            length = len(condition.conditional) + 1 + shape[-2] * shape[-1] // patch**2
+            if total <= limit < length and not self.warned:
+                self.warned = True
+                say(
+                    f"warning: {condition.pauses} pauses make a sequence of {length} tokens, past {limit}: it keeps "
+                    "the short rotary factors that it has without pauses, where stock OmniGen would take the long ones"
+                )
 
     def batches(self, conditions: Sequence[Branches], requests: Sequence[Hashable], shape: torch.Size) -> list[slice]:
         """The conditions, in order, in as few batches as fit into 80 % of what memory is free."""

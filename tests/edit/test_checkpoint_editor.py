@@ -93,7 +93,7 @@ def test_a_job_of_weights_and_references_writes_every_row(folder, tmp_path):
     by_key = {(row["editor"], row["pause"], row["sample_id"]): row for row in rows}
     for name in ("s0", "s1", "s2"):  # the same weights, noise and prompt: the same picture
         assert by_key["omnigen", 0, name]["image_sha"] == by_key["ft", 0, name]["image_sha"]
-    assert {row["rope"] for row in rows} == {"per_sample", "none"}
+    assert {row["rope"] for row in rows} == {"short", "none"}
     assert len({row["weights_sha"] for row in rows}) == 1
     assert images.decode(contact.read_bytes(), "contact").shape[0] > 100
 

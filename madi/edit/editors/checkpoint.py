@@ -29,7 +29,6 @@ class Checkpoint:
         self.sampler = Sampler(self.weights.packed, sampler.steps, sampler.guidance, sampler.image_guidance)
         self.size_px = size_px
         self.facts = {
-            "rope": "per_sample",
             "sampler_steps": sampler.steps,
             "guidance_text": sampler.guidance,
             "guidance_image": sampler.image_guidance,
@@ -57,13 +56,14 @@ class Checkpoint:
         # Keyed by sample and seed alone: what differs between editors and pause counts is never the noise.
         noise = torch.stack([noise_for(w.seed, f"{w.benchmark}/{w.sample.id}", shape) for w in works])
         made = self.sampler(branches, noise, [w.sample.id for w in works])
-        return [self._result(one, text, len(branch.conditional)) for one, text, branch in zip(made, texts, branches)]
+        ropes = [self.sampler.rope(branch, noise.shape) for branch in branches]
+        return [self._result(one, text, len(b.conditional), r) for one, text, b, r in zip(made, texts, branches, ropes)]
 
-    def _result(self, latents: torch.Tensor, text: str, tokens: int) -> Result:
+    def _result(self, latents: torch.Tensor, text: str, tokens: int, rope: str) -> Result:
         """One edit, decoded by itself: a picture does not depend on what it was decoded with."""
         if not torch.isfinite(latents).all():
-            return Result(None, "the latents are not finite", text, tokens)
-        return Result(self.weights.codec.decode(latents[None])[0], None, text, tokens)
+            return Result(None, "the latents are not finite", text, tokens, rope)
+        return Result(self.weights.codec.decode(latents[None])[0], None, text, tokens, rope)
 
     def _sources(self, works) -> dict[str, list[np.ndarray]]:
         """Source images of each sample once, by its id, at sides that are multiples of 16 px."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from madi.edit.work import Result, Work, fit
 from madi.samples import Sample
 
-NO_MODEL = {"rope": "none", "sampler_steps": 0, "guidance_text": 0.0, "guidance_image": 0.0}
+NO_MODEL = {"sampler_steps": 0, "guidance_text": 0.0, "guidance_image": 0.0}
 
 
 class Copy:

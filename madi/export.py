@@ -1,0 +1,32 @@
+"""`madi export`: weights as the folder that stock `OmniGenPipeline.from_pretrained` loads."""
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(help="Write weights as a folder that stock diffusers loads.", invoke_without_command=True)
+
+
+@app.callback()
+def export(
+    out: Path = typer.Option(..., help="Folder to write; an older one there is replaced as a whole."),
+    weights: Path = typer.Option(..., help="A stock OmniGenPipeline folder, a run's, or the official OmniGen one."),
+    lora: Path | None = typer.Option(None, help="peft adapter folder to add to the weights; needs --merge."),
+    merge: bool = typer.Option(False, "--merge", help="Add the adapter to the weights for good."),
+) -> None:
+    """Write weights as a folder that stock diffusers loads, an adapter merged into them, official names renamed."""
+    from madi.errors import MadiError
+    from madi.model import checkpoint
+    from madi.model import lora as adapters
+
+    if (lora is None) == merge:
+        raise MadiError("one of --lora and --merge alone", "command line", "both, or neither", "add the other")
+    if out.exists() and (not out.is_dir() or any(out.iterdir()) and not (out / "model_index.json").exists()):
+        raise MadiError("not a weights folder, so it is not replaced", out, "a new folder", "another --out")
+    if out.resolve() == weights.resolve():
+        raise MadiError("the folder that is read", out, "another folder", "another --out")
+    found = checkpoint.load(weights)
+    if lora is not None:
+        adapters.merge(adapters.load(lora, found.packed.stock))
+    checkpoint.save(out, found, checkpoint.mask_tokens(weights))
+    print(f"written: {out}")
