@@ -33,7 +33,10 @@ class Weights:
 
 
 def load(folder: Path | str) -> Weights:
-    """The weights in a stock folder, or in the official repository's. Errors: MadiError naming what is missing or does not fit."""
+    """The weights in a stock folder, or in the official repository's.
+
+    Errors: MadiError naming what is missing or does not fit.
+    """
     folder = Path(folder)
     if official.is_official(folder):
         tokens, stock = Tokens(official.tokenizer(folder)), official.transformer(folder)

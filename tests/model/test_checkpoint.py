@@ -143,3 +143,34 @@ def test_a_truncated_weights_file_is_named(folder, part):
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(MadiError, match=path.name):
         checkpoint.load(folder)
+
+
+def test_sharded_weights_give_the_same_numbers(folder, tmp_path):
+    before = checkpoint.load(folder)
+    part = folder / "transformer"
+    for path in part.glob("*.safetensors"):
+        path.unlink()
+    before.packed.stock.save_pretrained(part, max_shard_size="20KB")
+    assert len(list(part.glob("*-of-*.safetensors"))) > 2 and list(part.glob("*.index.json"))
+    after = checkpoint.load(folder)
+    for name, value in before.packed.state_dict().items():
+        assert torch.equal(value, after.packed.state_dict()[name]), name
+    next(part.glob("*-00002-of-*.safetensors")).unlink()
+    with pytest.raises(MadiError, match="tensors differ"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("edit", [True, False], ids=["edit", "t2i"])
+def test_images_after_twenty_guided_steps_equal_the_stock_pipelines(folder, edit):
+    stock, ours = OmniGenPipeline.from_pretrained(folder), checkpoint.load(folder)
+    stock.set_progress_bar_config(disable=True)
+    noise, source = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(2)), picture(1)
+    words = "a long instruction, so that the conditional prompt is the longest of the three branches " * 5
+    given = dict(num_inference_steps=20, guidance_scale=2.5, img_guidance_scale=1.5, height=64, width=64)
+    given |= dict(input_images=[[Image.fromarray(source)]] if edit else None, latents=noise, output_type="pt")
+    theirs = stock(prompt=[content(words, int(edit))], **given).images
+    latents = [ours.codec.encode(source[None])[0]] if edit else []
+    made = Sampler(ours.packed, 20, 2.5, 1.5)([ours.tokens.branches(words, latents)], noise)
+    with torch.no_grad():
+        pixels = ours.codec.vae.decode(made / ours.codec.vae.config.scaling_factor, return_dict=False)[0]
+    assert ((pixels / 2 + 0.5).clamp(0, 1) - theirs).abs().max() < 2e-4

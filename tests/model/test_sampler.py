@@ -39,3 +39,19 @@ def test_guidance_of_one_and_one_is_the_conditional_branch(tiny_weights):
     with torch.no_grad():
         straight = noise + weights.packed(noise, torch.zeros(1), [branches.conditional])
     assert torch.allclose(made, straight, atol=1e-5)
+
+
+def test_a_sweep_that_crosses_the_rotary_limit_warns_once_and_keeps_its_factors(tiny_weights, capsys):
+    weights = tiny_weights()
+    source, noise = noise_for(0, "source", (4, 8, 8)), noise_for(0, "a", (1, 4, 8, 8))
+    plain = weights.tokens.branches("red", [source])
+    length = max(len(plain.conditional), len(plain.unconditional)) + 17
+    weights = tiny_weights(original_max_position_embeddings=length)
+    sampler = Sampler(weights.packed, 1, 2.5, 1.5)
+    far = weights.tokens.branches("red", [source], length)
+    assert sampler.rope(plain, noise.shape) == sampler.rope(far, noise.shape) == "short"
+    sampler([plain, far, far], noise.expand(3, -1, -1, -1))
+    sampler([far], noise)
+    assert capsys.readouterr().err.count(f"past {length}") == 1
+    longer = weights.tokens.branches("red " * length, [source])
+    assert sampler.rope(longer, noise.shape) == "long"

@@ -1,0 +1,73 @@
+"""Adapters in peft's own files: read by peft, merged into plain stock, refused where they do not fit."""
+
+import copy
+import json
+
+import pytest
+import torch
+from peft import PeftModel
+
+from madi.errors import MadiError
+from madi.model import lora
+from madi.model.sampler import noise_for
+
+
+def velocity(weights):
+    noise, source = noise_for(0, "x", (1, 4, 8, 8)), noise_for(0, "y", (4, 8, 8))
+    with torch.no_grad():
+        return weights.packed(noise, torch.tensor([0.4]), [weights.tokens.prompt("make it red", [source], (), 2)])
+
+
+@pytest.fixture
+def adapted(tiny_weights, tmp_path):
+    """Weights with adapters that change what they give, and the folder these were saved in."""
+    weights = tiny_weights()
+    lora.inject(weights.packed.stock, 4, 8)
+    torch.manual_seed(1)
+    for name, value in weights.packed.stock.named_parameters():
+        assert value.requires_grad == ("lora_" in name)
+        if "lora_B" in name:
+            torch.nn.init.normal_(value, std=0.2)
+    lora.save(tmp_path / "lora", weights.packed.stock)
+    return weights, tmp_path / "lora"
+
+
+def test_loaded_adapters_give_the_same_and_change_the_base(adapted, tiny_weights):
+    weights, folder = adapted
+    base = tiny_weights()
+    plain = velocity(base)
+    lora.load(folder, base.packed.stock)
+    assert torch.equal(velocity(base), velocity(weights))
+    assert (velocity(base) - plain).abs().max() > 1e-2
+
+
+def test_merged_adapters_give_the_same_under_stock_names(adapted, tiny_weights):
+    weights, _ = adapted
+    wanted, names = velocity(weights), set(tiny_weights().packed.stock.state_dict())
+    lora.merge(weights.packed.stock)
+    assert set(weights.packed.stock.state_dict()) == names
+    assert (velocity(weights) - wanted).abs().max() < 1e-5
+
+
+def test_peft_itself_reads_the_folder(adapted, tiny_weights):
+    weights, folder = adapted
+    base = tiny_weights()
+    merged = PeftModel.from_pretrained(copy.deepcopy(base.packed.stock), folder).merge_and_unload()
+    base.packed.stock.load_state_dict(merged.state_dict())
+    assert (velocity(base) - velocity(weights)).abs().max() < 1e-5
+
+
+def test_adapters_of_another_width_are_named_with_their_tensors(adapted, tiny_weights):
+    _, folder = adapted
+    told = json.loads((folder / lora.CONFIG).read_text()) | {"r": 2}
+    (folder / lora.CONFIG).write_text(json.dumps(told))
+    with pytest.raises(MadiError, match=r"tensors do not fit .*lora_A.* 4x32 for 2x32"):
+        lora.load(folder, tiny_weights().packed.stock)
+
+
+@pytest.mark.parametrize("name", [lora.CONFIG, lora.WEIGHTS])
+def test_a_missing_file_is_named(adapted, tiny_weights, name):
+    _, folder = adapted
+    (folder / name).unlink()
+    with pytest.raises(MadiError, match=f"no {name}"):
+        lora.load(folder, tiny_weights().packed.stock)

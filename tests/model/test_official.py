@@ -1,0 +1,76 @@
+"""The official repository's folder gives the same model as diffusers' own."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from madi.errors import MadiError
+from madi.model import checkpoint
+
+BACK = {  # diffusers' names to the official repository's, as its conversion is documented
+    "embed_tokens.": "llm.embed_tokens.",
+    "norm.": "llm.norm.",
+    "layers.": "llm.layers.",
+    "patch_embedding.pos_embed": "pos_embed",
+    "patch_embedding.output_image_proj.": "x_embedder.proj.",
+    "patch_embedding.input_image_proj.": "input_x_embedder.proj.",
+    "time_token.linear_1.": "time_token.mlp.0.",
+    "time_token.linear_2.": "time_token.mlp.2.",
+    "t_embedder.linear_1.": "t_embedder.mlp.0.",
+    "t_embedder.linear_2.": "t_embedder.mlp.2.",
+    "norm_out.linear.": "final_layer.adaLN_modulation.1.",
+    "proj_out.": "final_layer.linear.",
+}
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_weights):
+    """The tiny weights as the official repository lays them out."""
+    checkpoint.save(tmp_path / "stock", tiny_weights())
+    state = load_file(next((tmp_path / "stock" / "transformer").glob("*.safetensors")))
+    out = {}
+    for name, value in state.items():
+        old = next(theirs + name[len(ours) :] for ours, theirs in BACK.items() if name.startswith(ours))
+        out[old.replace("self_attn.to_out.0.", "self_attn.o_proj.")] = value
+    for name in [name for name in out if name.endswith("to_q.weight")]:
+        stem = name.removesuffix("to_q.weight")
+        out[f"{stem}qkv_proj.weight"] = torch.cat([out.pop(f"{stem}to_{to}.weight") for to in "qkv"])
+    told = json.loads((tmp_path / "stock" / "transformer" / "config.json").read_text())
+    theirs = {"num_layers": "num_hidden_layers", "rope_base": "rope_theta"}
+    config = {theirs.get(name, name): value for name, value in told.items() if not name.startswith("_")}
+    for name in ("in_channels", "patch_size", "pos_embed_max_size", "time_step_dim"):
+        config.pop(name)  # the official config is a Phi-3's
+    made = tmp_path / "official"
+    (tmp_path / "stock" / "tokenizer").rename(made)
+    (tmp_path / "stock" / "vae").rename(made / "vae")
+    (made / "config.json").write_text(json.dumps(config))
+    save_file(out, made / "model.safetensors")
+    return made
+
+
+def test_it_gives_the_same_weights(folder, tiny_weights):
+    wanted, made = tiny_weights(), checkpoint.load(folder)
+    assert {n: tuple(v.shape) for n, v in made.packed.state_dict().items()} == {
+        n: tuple(v.shape) for n, v in wanted.packed.state_dict().items()
+    }
+    for name, value in wanted.packed.state_dict().items():
+        assert torch.equal(value, made.packed.state_dict()[name]), name
+    x, t = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([0.3])
+    with torch.no_grad():
+        one, two = (w.packed(x, t, [w.tokens.prompt("make it red")]) for w in (wanted, made))
+    assert torch.equal(one, two)
+
+
+def test_a_tensor_too_many_is_named(folder):
+    state = load_file(folder / "model.safetensors") | {"llm.lm_head.weight": torch.zeros(3)}
+    save_file(state, folder / "model.safetensors")
+    with pytest.raises(MadiError, match=r"1 tensors do not fit config.json, first llm.lm_head.weight"):
+        checkpoint.load(folder)
+
+
+def test_another_model_is_refused(folder):
+    save_file({"weight": torch.zeros(3)}, folder / "model.safetensors")
+    with pytest.raises(MadiError, match="not OmniGen's own checkpoint"):
+        checkpoint.load(folder)

@@ -1,0 +1,146 @@
+"""`madi edit photo`: any picture is edited or refused in one line; the choice is the tables' and says why."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from madi import images, photo
+from madi.cli import main
+from madi.errors import MadiError
+from madi.model import checkpoint
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    import sys
+    from pathlib import Path
+
+    sys.path.insert(0, str(Path(__file__).parent / "edit"))
+    import tiny_omnigen
+
+    return tiny_omnigen.weights_folder(tmp_path_factory.mktemp("photo") / "base")
+
+
+def run(folder, path, out, *more):
+    words = ["edit", "photo", path, "edit 1", "--weights", folder, "--out", out, "--steps", 2, "--pause", "0,2", *more]
+    return main(list(map(str, words)))
+
+
+def noise(height, width, channels=3):
+    return np.random.default_rng(0).integers(0, 256, (height, width, channels), dtype=np.uint8).squeeze()
+
+
+def turned(path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by a quarter
+    Image.fromarray(noise(40, 80)).save(path, exif=exif)
+
+
+MODES = {
+    "rgb.jpg": lambda p: Image.fromarray(noise(50, 70)).save(p),
+    "turned.jpg": turned,
+    "rgba.png": lambda p: Image.fromarray(noise(40, 40, 4)).save(p),
+    "palette.png": lambda p: Image.fromarray(noise(40, 40)).quantize(8).save(p),
+    "grey.webp": lambda p: Image.fromarray(noise(40, 40, 1)).save(p),
+    "bits.png": lambda p: Image.fromarray(noise(40, 40, 1) > 128).save(p),
+    "cmyk.jpg": lambda p: Image.fromarray(noise(40, 40)).convert("CMYK").save(p),
+    "deep.png": lambda p: Image.fromarray(noise(40, 40, 1).astype(np.uint16) * 257).save(p),
+    "pixel.png": lambda p: Image.fromarray(noise(1, 1, 3).reshape(1, 1, 3)).save(p),
+    "thread.png": lambda p: Image.fromarray(noise(1, 3000).reshape(1, 3000, 3)).save(p),
+    "large.jpg": lambda p: Image.fromarray(np.full((4000, 5000, 3), 90, np.uint8)).save(p),
+}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_a_picture_of_any_size_and_mode_is_edited(folder, tmp_path, name, capsys):
+    MODES[name](tmp_path / name)
+    assert run(folder, tmp_path / name, tmp_path / "out") == 0, capsys.readouterr().err
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == {"source.png", "pause_0.png", "pause_2.png", "contact.jpg"}
+    source, edit = (np.asarray(Image.open(tmp_path / "out" / n)) for n in ("source.png", "pause_2.png"))
+    assert source.shape == edit.shape and max(edit.shape) <= 128 and edit.shape[0] % 16 == edit.shape[1] % 16 == 0
+    if name == "turned.jpg":
+        assert source.shape[0] > source.shape[1]
+
+
+def bomb() -> bytes:
+    file = io.BytesIO()
+    Image.new("1", (30_000, 30_000)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(None, "no such file"), (b"", "no image bytes"), (b"hello", "unreadable image"), (bomb, "px")],
+    ids=["missing", "empty", "text", "bomb"],
+)
+def test_what_is_no_picture_is_refused_in_one_line(folder, tmp_path, capsys, data, said):
+    path = tmp_path / "photo.png"
+    if data is not None:
+        path.write_bytes(data() if callable(data) else data)
+    assert run(folder, path, tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert said in error and str(path) in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_noise_and_picture_give_the_same_edit_whatever_else_is_asked(folder, tmp_path):
+    Image.fromarray(noise(32, 32)).save(tmp_path / "a.png")
+    assert run(folder, tmp_path / "a.png", tmp_path / "both") == 0
+    assert run(folder, tmp_path / "a.png", tmp_path / "one", "--pause", "2") == 0
+    both, one = (np.asarray(Image.open(tmp_path / n / "pause_2.png")).astype(int) for n in ("both", "one"))
+    assert abs(both - one).max() <= 1
+
+
+def test_choosing_by_dino_takes_the_nearest_and_says_so(folder, tmp_path, capsys):
+    Image.fromarray(noise(64, 64)).save(tmp_path / "a.png")
+    assert run(folder, tmp_path / "a.png", tmp_path / "out", "--choose", "dino") == 0
+    said = capsys.readouterr().out
+    count = said.split("chosen: pause ")[1].split(",")[0]
+    assert "the highest dino" in said and f"pause {count}: " in said
+    chosen = (tmp_path / "out" / "chosen.png").read_bytes()
+    assert chosen == (tmp_path / "out" / f"pause_{count}.png").read_bytes()
+    assert (
+        run(folder, tmp_path / "a.png", tmp_path / "out", "--choose", "clip_dir@dino>=2", "--captions", "0", "1") == 0
+    )
+    assert "chosen: none, no edit has dino >= 2" in capsys.readouterr().out
+    assert not (tmp_path / "out" / "chosen.png").exists()
+
+
+def test_the_choice_is_the_guarded_maximum():
+    rule = photo.wish("clip_dir@dino>=0.91", (0, 8, 16), ("a", "b"))
+    scores = {"clip_dir": [0.1, 0.3, 0.2], "dino": [0.95, 0.5, 0.92]}
+    index, why = photo.choose(rule, (0, 8, 16), scores)
+    assert index == 2 and "of the 2 of 3 with dino >= 0.91" in why
+    assert photo.choose(photo.wish("pause=8", (0, 8), None), (0, 8), {})[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "captions", "said"),
+    [
+        ("clip_dir", None, "--captions.*dino.*pause"),
+        ("dino@clip_dir>=0.1", None, "--captions"),
+        ("clip_dir", ("a b", "a  b"), "both captions are the same"),
+        ("pause=3", None, "pause 3 is not made"),
+        ("best", None, "expected clip_dir"),
+        ("dino@dino>=1", None, "expected clip_dir"),
+    ],
+)
+def test_a_choice_that_cannot_be_made_says_what_can(text, captions, said):
+    with pytest.raises(MadiError, match=said):
+        photo.wish(text, (0, 8), captions)
+
+
+def test_a_picture_keeps_its_shape_and_is_never_enlarged():
+    assert photo.fitted(np.zeros((3000, 4000, 3), np.uint8), 1024, 16).shape == (768, 1024, 3)
+    assert photo.fitted(np.zeros((64, 64, 3), np.uint8), 1024, 16).shape == (64, 64, 3)
+    assert photo.fitted(np.zeros((1, 9000, 3), np.uint8), 1000, 16).shape == (16, 992, 3)
+
+
+def test_a_side_beyond_the_model_is_named(folder, tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(images.encode_png(noise(32, 32)))
+    assert run(folder, tmp_path / "a.png", tmp_path / "out", "--side", "4096") == 2
+    assert "16 to 128 px" in capsys.readouterr().err
+    assert checkpoint.load(folder).packed.stock.config.pos_embed_max_size == 8
