@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import typer
 
 from madi import images
 from madi.errors import MadiError
+from madi.options import counts
 from madi.progress import progress, say
 from madi.shards import atomic
 
@@ -96,7 +98,10 @@ def fitted(photo: np.ndarray, side: int, step: int) -> np.ndarray:
 
 
 def edits(folder: Path, photo: np.ndarray, instruction: str, how: Settings) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The source as the model sees it, and its edit at each pause count, all from the same noise."""
+    """The source as the model sees it, and its edit at each pause count, all from the same noise.
+
+    Errors: MadiError for a side that the model does not reach, and for latents that are not finite.
+    """
     import torch
 
     from madi.model import checkpoint, prefix
@@ -193,15 +198,46 @@ def run(photo: Path, instruction: str, folder: Path, out: Path, how: Settings, a
     if out.exists() and not out.is_dir():
         raise MadiError("a file", out, "a folder, new or not", "another --out")
     rule = wish(asked, how.pauses, captions) if asked else None
+    for name, model in (("clip_dir", clip), ("dino", dino)):
+        if rule and name in rule.metrics and not model.is_dir():
+            raise MadiError("no such folder", model, f"the model of {name}", f"--{name.removesuffix('_dir')} DIR")
     source, made = edits(folder, picture(photo), instruction, how)
     scores, chosen = {}, None
+    write(out, source, made, instruction, how.pauses, scores, chosen)  # before scoring, which may still refuse
     if rule is not None:
         scores = scored(source, made, captions, rule.metrics, clip, dino)
         chosen, why = choose(rule, how.pauses, scores)
-    write(out, source, made, instruction, how.pauses, scores, chosen)
+        write(out, source, made, instruction, how.pauses, scores, chosen)
     for name, values in scores.items():
         each = ", ".join(f"pause {count}: {value:.3f}" for count, value in zip(how.pauses, values))
         print(f"{name} ({METRICS[name]}): {each}")
     if rule is not None:
         print(f"chosen: {'none' if chosen is None else f'pause {how.pauses[chosen]}'}, {why}")
     print(f"written: {out}/contact.jpg, {', '.join(f'pause_{count}.png' for count in how.pauses)}")
+
+
+def verb(
+    photo: Path = typer.Argument(..., help="Your picture: PNG, JPEG or WebP, of any size and mode."),
+    instruction: str = typer.Argument(..., help="What to change, in words."),
+    weights: Path = typer.Option(Path("assets/tiny/omnigen"), help="Folder of a stock OmniGenPipeline, or a run's."),
+    pause: str = typer.Option("0,8,16,32", help="Pause counts, one edit each."),
+    out: Path = typer.Option(Path("edits"), help="Folder for the edits and contact.jpg."),
+    choose: str | None = typer.Option(
+        None, help="Pick one: clip_dir, dino, 'clip_dir@dino>=0.91', 'dino@clip_dir>=0.1' or pause=8."
+    ),
+    captions: tuple[str, str] | None = typer.Option(None, help="What the picture shows, and what it is to show."),
+    clip: Path = typer.Option(Path("assets/tiny/clip"), help="open_clip folder for clip_dir."),
+    dino: Path = typer.Option(Path("assets/tiny/dino"), help="timm folder for dino."),
+    steps: int = typer.Option(50, min=1, help="Euler steps."),
+    guidance: float = typer.Option(2.5, min=0, help="How strongly the words count."),
+    image_guidance: float = typer.Option(1.5, min=0, help="How strongly the source counts."),
+    seed: int = typer.Option(0, min=0, help="Of the noise, which all pause counts share."),
+    side: int | None = typer.Option(
+        None, help="Longest side of the edit in px (default: the model's most, 1024 at most)."
+    ),
+    threads: int = typer.Option(2, min=1, help="CPU threads."),
+) -> None:
+    """Edit one picture of your own at several pause counts; pick one by the tables' rule and say why."""
+    how = Settings(counts(pause, "--pause"), steps, guidance, image_guidance, seed, side)
+    set_threads(threads)
+    run(photo, instruction, weights, out, how, choose, captions, clip, dino)

@@ -38,6 +38,9 @@ def turned(path):
     Image.fromarray(noise(40, 80)).save(path, exif=exif)
 
 
+WORDS = "a red circle", "a blue square and a green star"
+
+
 MODES = {
     "rgb.jpg": lambda p: Image.fromarray(noise(50, 70)).save(p),
     "turned.jpg": turned,
@@ -102,9 +105,7 @@ def test_choosing_by_dino_takes_the_nearest_and_says_so(folder, tmp_path, capsys
     assert "the highest dino" in said and f"pause {count}: " in said
     chosen = (tmp_path / "out" / "chosen.png").read_bytes()
     assert chosen == (tmp_path / "out" / f"pause_{count}.png").read_bytes()
-    assert (
-        run(folder, tmp_path / "a.png", tmp_path / "out", "--choose", "clip_dir@dino>=2", "--captions", "0", "1") == 0
-    )
+    assert run(folder, tmp_path / "a.png", tmp_path / "out", "--choose", "clip_dir@dino>=2", "--captions", *WORDS) == 0
     assert "chosen: none, no edit has dino >= 2" in capsys.readouterr().out
     assert not (tmp_path / "out" / "chosen.png").exists()
 

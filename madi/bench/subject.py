@@ -79,7 +79,8 @@ def subject(size: Size, folder: Path | str, device: torch.device) -> Subject:
         codec.vae.quant_conv.weight[codec.channels :], codec.vae.quant_conv.bias[codec.channels :] = 0.0, -30.0
     codec.vae.to(device)
     tokens = Tokens(load_tokenizer(Path(folder)))
-    stock = transformer(size, codec.channels, len(tokens.tokenizer)).to(device, size.dtype).eval()
+    stock = transformer(size, codec.channels, len(tokens.tokenizer)).eval()
+    torch.nn.Module.to(stock, device, size.dtype)  # diffusers' own `to` warns of parts that are not there
     pipeline = OmniGenPipeline(stock, scheduler(), codec.vae, tokens.tokenizer)
     pipeline.set_progress_bar_config(disable=True)
     pixels = np.random.default_rng(0).integers(0, 256, (size.side, size.side, 3), dtype=np.uint8)

@@ -91,7 +91,7 @@ def transformer(folder: Path) -> OmniGenTransformer2DModel:
     if wrong:
         raise MadiError(f"{len(wrong)} tensors do not fit config.json, first {', '.join(wrong[:3])}", folder / FILE)
     stock.load_state_dict(state)
-    return stock.to(next(iter(state.values())).dtype).eval()
+    return torch.nn.Module.to(stock, next(iter(state.values())).dtype).eval()  # without diffusers' warning
 
 
 def tokenizer(folder: Path):
