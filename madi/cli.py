@@ -32,7 +32,7 @@ def application(stages: Iterable[str]) -> typer.Typer:
         verbs = importlib.import_module(STAGES[stage]).app
         app.add_typer(verbs, name=stage)
         if stage == "edit":  # a service's verb, which stages do not import
-            verbs.command("photo")(importlib.import_module("madi.photo").verb)
+            verbs.command()(importlib.import_module("madi.photo.verbs").photo)
     return app
 
 

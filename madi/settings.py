@@ -149,10 +149,14 @@ class Train(Part):
 
 
 class Sampler(Part):
+    """Euler steps, guidance, edits a batch; where the model runs and in which numbers (noise and VAE: float32)."""
+
     steps: Count
     guidance: NonNegative
     image_guidance: NonNegative
     batch: Count
+    device: Literal["cpu", "cuda"] = "cpu"
+    dtype: Literal["float32", "bfloat16"] = "float32"
 
 
 class Editor(Part):

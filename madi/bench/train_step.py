@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
-import resource
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import torch
 
 from madi.bench import stock as padded
@@ -74,6 +76,26 @@ def _peak(step, name, folder, device, threads) -> float:
         before = torch.cuda.memory_allocated()
         step(on)
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step(on)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+    with resident() as peak:
+        step(on)
+    return (max(peak) - peak[0]) / 2**20
+
+
+@contextlib.contextmanager
+def resident() -> Iterator[list[int]]:
+    """Resident bytes of this process, read every 2 ms within the block. (The system's own high-water mark will not do:
+    a child takes over its parent's.)"""
+    process, done = psutil.Process(), threading.Event()
+    seen = [process.memory_info().rss]
+
+    def watch():
+        while not done.wait(0.002):
+            seen.append(process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        watcher.join()

@@ -32,12 +32,22 @@ class Weights:
     codec: Codec
 
 
-def load(folder: Path | str) -> Weights:
-    """The weights in a stock folder, or in the official repository's.
+def load(folder: Path | str, device: str = "cpu", dtype: str | None = None) -> Weights:
+    """The weights in a stock folder, or in the official repository's, on a device, `dtype` None for as they are stored.
 
     Errors: MadiError naming what is missing or does not fit.
     """
-    folder = Path(folder)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise MadiError("no CUDA device", "device", "a machine with a GPU, or device cpu")
+    weights = read(Path(folder))
+    kind = getattr(torch, dtype) if dtype else weights.packed.stock.dtype
+    torch.nn.Module.to(weights.packed.stock, device, kind)  # diffusers' own `to` warns of parts that are not there
+    weights.codec.vae.to(device)
+    return weights
+
+
+def read(folder: Path) -> Weights:
+    """The weights as they are stored, on the CPU."""
     if official.is_official(folder):
         tokens, stock = Tokens(official.tokenizer(folder)), official.transformer(folder)
         return Weights(Packed(with_pause(stock, tokens, folder)), tokens, Codec.load(folder))

@@ -25,7 +25,7 @@ class Checkpoint:
     """A stock OmniGenPipeline folder: the base or a run's weights. Plans are not used at inference (7.12)."""
 
     def __init__(self, folder: Path, sampler: Settings, size_px: int, config_sha: str):
-        self.weights = checkpoint.load(folder)
+        self.weights = checkpoint.load(folder, sampler.device, sampler.dtype)
         self.sampler = Sampler(self.weights.packed, sampler.steps, sampler.guidance, sampler.image_guidance)
         self.size_px = size_px
         self.facts = {

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from madi import images, photo
+from madi import images
 from madi.cli import main
 from madi.errors import MadiError
 from madi.model import checkpoint
+from madi.photo import choice, edit
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def folder(tmp_path_factory):
     import sys
     from pathlib import Path
 
-    sys.path.insert(0, str(Path(__file__).parent / "edit"))
+    sys.path.insert(0, str(Path(__file__).parents[1] / "edit"))
     import tiny_omnigen
 
     return tiny_omnigen.weights_folder(tmp_path_factory.mktemp("photo") / "base")
@@ -62,8 +63,12 @@ def test_a_picture_of_any_size_and_mode_is_edited(folder, tmp_path, name, capsys
     assert run(folder, tmp_path / name, tmp_path / "out") == 0, capsys.readouterr().err
     made = {path.name for path in (tmp_path / "out").iterdir()}
     assert made == {"source.png", "pause_0.png", "pause_2.png", "contact.jpg"}
-    source, edit = (np.asarray(Image.open(tmp_path / "out" / n)) for n in ("source.png", "pause_2.png"))
-    assert source.shape == edit.shape and max(edit.shape) <= 128 and edit.shape[0] % 16 == edit.shape[1] % 16 == 0
+    source, made_edit = (np.asarray(Image.open(tmp_path / "out" / n)) for n in ("source.png", "pause_2.png"))
+    assert (
+        source.shape == made_edit.shape
+        and max(source.shape) <= 128
+        and source.shape[0] % 16 == source.shape[1] % 16 == 0
+    )
     if name == "turned.jpg":
         assert source.shape[0] > source.shape[1]
 
@@ -97,6 +102,21 @@ def test_the_same_noise_and_picture_give_the_same_edit_whatever_else_is_asked(fo
     assert abs(both - one).max() <= 1
 
 
+@pytest.mark.parametrize("more", [["--dtype", "bfloat16"], ["--device", "cuda"]])
+def test_half_precision_is_near_and_a_missing_gpu_is_one_line(folder, tmp_path, capsys, more):
+    import torch
+
+    Image.fromarray(noise(32, 32)).save(tmp_path / "a.png")
+    assert run(folder, tmp_path / "a.png", tmp_path / "plain") == 0
+    if more == ["--device", "cuda"] and not torch.cuda.is_available():
+        assert run(folder, tmp_path / "a.png", tmp_path / "other", *more) == 2
+        assert "no CUDA device" in capsys.readouterr().err
+        return
+    assert run(folder, tmp_path / "a.png", tmp_path / "other", *more) == 0
+    both = [np.asarray(Image.open(tmp_path / n / "pause_2.png")).astype(float) for n in ("plain", "other")]
+    assert 0 < abs(both[0] - both[1]).mean() < 4
+
+
 def test_choosing_by_dino_takes_the_nearest_and_says_so(folder, tmp_path, capsys):
     Image.fromarray(noise(64, 64)).save(tmp_path / "a.png")
     assert run(folder, tmp_path / "a.png", tmp_path / "out", "--choose", "dino") == 0
@@ -111,11 +131,11 @@ def test_choosing_by_dino_takes_the_nearest_and_says_so(folder, tmp_path, capsys
 
 
 def test_the_choice_is_the_guarded_maximum():
-    rule = photo.wish("clip_dir@dino>=0.91", (0, 8, 16), ("a", "b"))
+    rule = choice.wish("clip_dir@dino>=0.91", (0, 8, 16), ("a", "b"))
     scores = {"clip_dir": [0.1, 0.3, 0.2], "dino": [0.95, 0.5, 0.92]}
-    index, why = photo.choose(rule, (0, 8, 16), scores)
+    index, why = choice.choose(rule, (0, 8, 16), scores)
     assert index == 2 and "of the 2 of 3 with dino >= 0.91" in why
-    assert photo.choose(photo.wish("pause=8", (0, 8), None), (0, 8), {})[0] == 1
+    assert choice.choose(choice.wish("pause=8", (0, 8), None), (0, 8), {})[0] == 1
 
 
 @pytest.mark.parametrize(
@@ -131,13 +151,13 @@ def test_the_choice_is_the_guarded_maximum():
 )
 def test_a_choice_that_cannot_be_made_says_what_can(text, captions, said):
     with pytest.raises(MadiError, match=said):
-        photo.wish(text, (0, 8), captions)
+        choice.wish(text, (0, 8), captions)
 
 
 def test_a_picture_keeps_its_shape_and_is_never_enlarged():
-    assert photo.fitted(np.zeros((3000, 4000, 3), np.uint8), 1024, 16).shape == (768, 1024, 3)
-    assert photo.fitted(np.zeros((64, 64, 3), np.uint8), 1024, 16).shape == (64, 64, 3)
-    assert photo.fitted(np.zeros((1, 9000, 3), np.uint8), 1000, 16).shape == (16, 992, 3)
+    assert edit.fitted(np.zeros((3000, 4000, 3), np.uint8), 1024, 16).shape == (768, 1024, 3)
+    assert edit.fitted(np.zeros((64, 64, 3), np.uint8), 1024, 16).shape == (64, 64, 3)
+    assert edit.fitted(np.zeros((1, 9000, 3), np.uint8), 1000, 16).shape == (16, 992, 3)
 
 
 def test_a_side_beyond_the_model_is_named(folder, tmp_path, capsys):

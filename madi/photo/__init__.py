@@ -1,0 +1,1 @@
+"""The `photo` service: one picture for a person."""

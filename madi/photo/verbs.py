@@ -1,0 +1,50 @@
+"""`madi edit photo`: a service's verb among the edit stage's, since to a person it is an edit."""
+
+from enum import StrEnum
+from pathlib import Path
+
+import typer
+
+
+class Device(StrEnum):
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Dtype(StrEnum):
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+def photo(
+    picture: Path = typer.Argument(..., help="Your picture: PNG, JPEG or WebP, of any size and mode."),
+    instruction: str = typer.Argument(..., help="What to change, in words."),
+    weights: Path = typer.Option(Path("assets/tiny/omnigen"), help="Folder of a stock OmniGenPipeline, or a run's."),
+    pause: str = typer.Option("0,8,16,32", help="Pause counts, one edit each."),
+    out: Path = typer.Option(Path("edits"), help="Folder for the edits and contact.jpg."),
+    choose: str | None = typer.Option(
+        None, help="Pick one: clip_dir, dino, 'clip_dir@dino>=0.91', 'dino@clip_dir>=0.1' or pause=8."
+    ),
+    captions: tuple[str, str] | None = typer.Option(None, help="What the picture shows, and what it is to show."),
+    clip: Path = typer.Option(Path("assets/tiny/clip"), help="open_clip folder for clip_dir."),
+    dino: Path = typer.Option(Path("assets/tiny/dino"), help="timm folder for dino."),
+    steps: int = typer.Option(50, min=1, help="Euler steps."),
+    guidance: float = typer.Option(2.5, min=0, help="How strongly the words count."),
+    image_guidance: float = typer.Option(1.5, min=0, help="How strongly the source counts."),
+    seed: int = typer.Option(0, min=0, help="Of the noise, which all pause counts share."),
+    side: int | None = typer.Option(
+        None, help="Longest side of the edit in px (default: the model's most, 1024 at most)."
+    ),
+    device: Device = typer.Option(Device.cpu, help="Where the model runs."),
+    dtype: Dtype | None = typer.Option(None, help="Numbers of the model (default: as stored)."),
+    threads: int = typer.Option(2, min=1, help="CPU threads."),
+) -> None:
+    """Edit one picture of your own at several pause counts; pick one by the tables' rule and say why."""
+    from madi.options import counts
+    from madi.photo import edit
+
+    how = edit.Settings(
+        counts(pause, "--pause"), steps, guidance, image_guidance, seed, side, device.value, dtype and dtype.value
+    )
+    edit.set_threads(threads)
+    edit.run(picture, instruction, weights, out, how, choose, captions, clip, dino)
