@@ -40,7 +40,7 @@ def _note(line: str) -> None:
 
 
 def progress(items: Iterable, total: int, label: str) -> Iterator:
-    """Hand on the items and tell how many of `total` are done: `label 12/80 15% 0:03 left`."""
+    """Hand on the items and tell how many of `total` are done: `label 12/80 15% 0:03 left`, at the end the rate."""
     if sys.stderr.isatty():
         from tqdm import tqdm
 
@@ -56,7 +56,8 @@ def progress(items: Iterable, total: int, label: str) -> Iterator:
         if now - last >= HEARTBEAT:
             tell(heartbeat(label, done, total, now - start))
             last = now
-    tell(f"{label} {done}/{total} done in {clock(time.monotonic() - start)}")
+    seconds = time.monotonic() - start
+    tell(f"{label} {done}/{total} done in {clock(seconds)}{rate(done, seconds)}")
 
 
 def heartbeat(label: str, done: int, total: int, seconds: float) -> str:
@@ -64,6 +65,13 @@ def heartbeat(label: str, done: int, total: int, seconds: float) -> str:
     share = done / total if total else 1.0
     left = seconds * (total - done) / done if done else 0.0
     return f"{label} {done}/{total} {share:.0%} {clock(left)} left"
+
+
+def rate(done: int, seconds: float) -> str:
+    """`, 2.5 a second` or `, 12 s each`; nothing where it was too quick to tell."""
+    if not done or seconds < 1:
+        return ""
+    return f", {done / seconds:.1f} a second" if done > seconds else f", {seconds / done:.1f} s each"
 
 
 def clock(seconds: float) -> str:

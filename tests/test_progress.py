@@ -24,7 +24,12 @@ def test_items_pass_and_lines_reach_stderr_and_log(tmp_path, capsys, monkeypatch
         assert list(progress.progress(iter(range(5)), 5, "things")) == [0, 1, 2, 3, 4]
     progress.say("after")
     told = log.read_text().splitlines()
-    assert told == ["begin", "things 2/5 40% 0:21 left", "things 4/5 80% 0:07 left", "things 5/5 done in 0:42"]
+    assert told == [
+        "begin",
+        "things 2/5 40% 0:21 left",
+        "things 4/5 80% 0:07 left",
+        "things 5/5 done in 0:42, 8.4 s each",
+    ]
     assert capsys.readouterr().err.splitlines() == [*told, "after"]
 
 

@@ -9,6 +9,7 @@ from madi import images, provenance, records, samples, shards
 from madi.edit import shard
 from madi.edit.work import Work
 from madi.errors import MadiError
+from madi.model.sampler import Sampler
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def test_pauses_stand_in_the_prompt_and_change_the_edit(editor):
 
 def test_noise_is_the_samples_and_seeds_alone(editor, monkeypatch):
     drawn = []
-    monkeypatch.setattr(editor, "sampler", lambda branches, noise, requests: drawn.append(noise) or noise)
+    monkeypatch.setattr(Sampler, "__call__", lambda self, branches, noise, requests: drawn.append(noise) or noise)
     for asked in (works((0, 8))[:2], works((16,))[:1], works(seed=1)[:1], works()[1:2]):
         editor.edit(asked)
     pauses, again, other_seed, other_sample = drawn
@@ -66,7 +67,7 @@ def test_noise_is_the_samples_and_seeds_alone(editor, monkeypatch):
 
 
 def test_latents_that_are_not_finite_are_a_failed_edit(editor, monkeypatch):
-    monkeypatch.setattr(editor, "sampler", lambda branches, noise, requests: noise * float("nan"))
+    monkeypatch.setattr(Sampler, "__call__", lambda self, branches, noise, requests: noise * float("nan"))
     result = editor.edit(works()[:1])[0]
     assert result.image is None and result.reason == "the latents are not finite"
 
