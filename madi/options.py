@@ -21,9 +21,15 @@ def named_files(values: Iterable[str], option: str) -> dict[str, Path]:
     return found
 
 
+MOST = 1024  # pauses: 32 times the paper's largest count
+
+
 def counts(text: str, option: str) -> tuple[int, ...]:
     """`0,8,16` as numbers, each once, in their order. Errors: MadiError for another form."""
     words = [word.strip() for word in text.split(",")]
     if not all(word.isascii() and word.isdigit() for word in words):
         raise MadiError(f"found {text!r}", option, "whole numbers from 0 with commas between, such as 0,8,16,32")
-    return tuple(dict.fromkeys(map(int, words)))
+    found = tuple(dict.fromkeys(map(int, words)))
+    if max(found) > MOST:
+        raise MadiError(f"found {max(found)}", option, f"counts of at most {MOST}")
+    return found

@@ -32,7 +32,7 @@ GUIDANCE, IMAGE_GUIDANCE = 2.5, 1.5
 Tick = Callable[[], None]
 
 
-def measure(name: str, steps: int | None, folder: Path, device: str, threads: int) -> list[Row]:
+def measure(name: str, steps: int | None, folder: Path, device: str | None, threads: int) -> list[Row]:
     """All rows at the size called `name`. Errors: MadiError where the device or the folder is not there."""
     torch.set_num_threads(threads)
     there = torch.cuda.is_available()

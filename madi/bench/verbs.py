@@ -16,6 +16,11 @@ class Size(StrEnum):
     full = "full"
 
 
+class Device(StrEnum):
+    cpu = "cpu"
+    cuda = "cuda"
+
+
 @app.callback()
 def bench() -> None:
     """Measure what is claimed, each claim against a named alternative."""
@@ -26,14 +31,14 @@ def model(
     size: Size = typer.Option(Size.small, help="tiny (seconds), small (a CPU, minutes) or full (3.8 B, on a GPU)."),
     steps: int | None = typer.Option(None, min=2, help="Euler steps run; the time told is always of 20 (full: 50)."),
     weights: Path = typer.Option(Path("assets/tiny/omnigen"), help="Folder whose tokenizer and VAE are used."),
-    device: str = typer.Option("", help="cpu or cuda; by default cuda where there is one."),
+    device: Device | None = typer.Option(None, help="By default cuda where there is one."),
     threads: int = typer.Option(2, min=1, help="CPU threads."),
     json: Path | None = typer.Option(None, help="File for the rows: name, ours_s, other_s, ratio, max_rel_diff, ..."),
 ) -> None:
     """Edit, pause sweep, prefix and training step: ours against diffusers, on the same weights, by turns."""
     from madi.bench import clock, model
 
-    rows = model.measure(size.value, steps, weights, device, threads)
+    rows = model.measure(size.value, steps, weights, device and device.value, threads)
     print(clock.table(rows))
     if json is not None:
         clock.write(json, rows)

@@ -49,7 +49,7 @@ def load(folder: Path | str, device: str = "cpu", dtype: str | None = None) -> W
 def read(folder: Path) -> Weights:
     """The weights as they are stored, on the CPU."""
     if official.is_official(folder):
-        tokens, stock = Tokens(official.tokenizer(folder)), official.transformer(folder)
+        stock, tokens = official.transformer(folder), Tokens(official.tokenizer(folder))
         return Weights(Packed(with_pause(stock, tokens, folder)), tokens, Codec.load(folder))
     check_folder(folder)
     stored.check(folder / "transformer", OmniGenTransformer2DModel)

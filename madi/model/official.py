@@ -71,6 +71,11 @@ def renamed(state: dict[str, torch.Tensor], queries: int, keys: int) -> dict[str
 
 def transformer(folder: Path) -> OmniGenTransformer2DModel:
     """The folder's transformer as stock. Errors: MadiError with the first tensors that do not fit its config."""
+    for name in ("config.json", "tokenizer_config.json", "vae"):
+        if not (folder / name).exists():
+            raise MadiError(
+                f"{FILE} but no {name}", folder, "the official OmniGen folder, or a stock OmniGenPipeline one"
+            )
     told = read_json(folder / "config.json")
     try:
         state = load_file(folder / FILE)

@@ -36,7 +36,7 @@ class Settings:
 def picture(path: Path) -> np.ndarray:
     """The photo, upright and RGB. Errors: MadiError, one line for whatever it cannot be."""
     if not path.is_file():
-        raise MadiError("no such file", path, "a picture: PNG, JPEG or WebP")
+        raise MadiError("not a file" if path.exists() else "no such file", path, "a picture: PNG, JPEG or WebP")
     return images.decode(path.read_bytes(), path)
 
 

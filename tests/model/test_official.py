@@ -74,3 +74,10 @@ def test_another_model_is_refused(folder):
     save_file({"weight": torch.zeros(3)}, folder / "model.safetensors")
     with pytest.raises(MadiError, match="not OmniGen's own checkpoint"):
         checkpoint.load(folder)
+
+
+@pytest.mark.parametrize("part", ["config.json", "tokenizer_config.json", "vae"])
+def test_a_missing_part_is_named(folder, part):
+    (folder / part).rename(folder / "elsewhere")
+    with pytest.raises(MadiError, match=f"no {part}"):
+        checkpoint.load(folder)

@@ -165,3 +165,15 @@ def test_a_side_beyond_the_model_is_named(folder, tmp_path, capsys):
     assert run(folder, tmp_path / "a.png", tmp_path / "out", "--side", "4096") == 2
     assert "16 to 128 px" in capsys.readouterr().err
     assert checkpoint.load(folder).packed.stock.config.pos_embed_max_size == 8
+
+
+@pytest.mark.parametrize("text", ["", "0,-1", "a", "0;8", "1025"])
+def test_pauses_that_are_none_are_named(folder, tmp_path, capsys, text):
+    (tmp_path / "a.png").write_bytes(images.encode_png(noise(32, 32)))
+    assert run(folder, tmp_path / "a.png", tmp_path / "out", "--pause", text) == 2
+    assert capsys.readouterr().err.startswith("error: --pause: found")
+
+
+def test_a_folder_is_no_picture(folder, tmp_path, capsys):
+    assert run(folder, tmp_path, tmp_path / "out") == 2
+    assert "not a file" in capsys.readouterr().err
