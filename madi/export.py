@@ -23,8 +23,9 @@ def export(
         raise MadiError("one of --lora and --merge alone", "command line", "both, or neither", "add the other")
     if out.exists() and (not out.is_dir() or any(out.iterdir()) and not (out / "model_index.json").exists()):
         raise MadiError("not a weights folder, so it is not replaced", out, "a new folder", "another --out")
-    if out.resolve() == weights.resolve():
-        raise MadiError("the folder that is read", out, "another folder", "another --out")
+    for read in (weights, lora):
+        if read is not None and read.resolve().is_relative_to(out.resolve()):  # it would be replaced with all in it
+            raise MadiError(f"holds the folder that is read, {read}", out, "another folder", "another --out")
     found = checkpoint.load(weights)
     if lora is not None:
         adapters.merge(adapters.load(lora, found.packed.stock))

@@ -37,6 +37,7 @@ def test_a_merged_adapter_loads_in_the_stock_pipeline(folder, tmp_path, tiny_wei
         (["--lora", "x"], "--merge"),
         (["--merge"], "--lora"),
         (["--out", "{folder}"], "the folder that is read"),
+        (["--out", "{folder}", "--weights", "{folder}/inner"], "the folder that is read"),
         (["--out", "{folder}/.."], "not a weights folder"),
     ],
 )
