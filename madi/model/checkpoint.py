@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import transformers
 from diffusers import OmniGenPipeline, OmniGenTransformer2DModel
 from safetensors.torch import load_file, save_file
 
@@ -98,14 +97,8 @@ def check_folder(folder: Path) -> None:
 
 def load_tokenizer(folder: Path):
     """The tokenizer, of the class that the folder's model_index.json names, as the stock pipeline does."""
-    name = (read_json(folder / "model_index.json").get("tokenizer") or [None, None])[-1]
-    kind = getattr(transformers, str(name), None)
-    if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedTokenizerBase)):
-        raise MadiError(f"unknown tokenizer class {name!r}", where=folder / "model_index.json")
-    try:
-        return kind.from_pretrained(folder / "tokenizer")
-    except Exception as fault:  # the tokenizers library raises nothing narrower for a broken file
-        raise MadiError(f"cannot be read ({fault})", where=folder / "tokenizer", expected="a tokenizer") from None
+    told = folder / "model_index.json"
+    return stored.tokenizer(folder / "tokenizer", (read_json(told).get("tokenizer") or [None, None])[-1], told)
 
 
 def with_pause(stock: OmniGenTransformer2DModel, tokens: Tokens, folder: Path) -> OmniGenTransformer2DModel:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from diffusers import OmniGenTransformer2DModel
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -16,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from madi.errors import MadiError
+from madi.model import stored
 from madi.shards import atomic
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -51,17 +51,15 @@ def load(folder: Path | str, stock: OmniGenTransformer2DModel) -> OmniGenTransfo
         raise MadiError(
             " ".join(str(fault).split())[:200], folder, "a peft adapter of an OmniGen transformer"
         ) from None
-    wanted = {name: value.shape for name, value in get_peft_model_state_dict(stock).items()}
-    given = {name: value.shape for name, value in found.items()}
+    wanted = {name: tuple(value.shape) for name, value in get_peft_model_state_dict(stock).items()}
+    given = {name: tuple(value.shape) for name, value in found.items()}
     if wrong := [name for name in wanted | given if wanted.get(name) != given.get(name)]:
-        each = ", ".join(f"{name} {shape(given.get(name))} for {shape(wanted.get(name))}" for name in wrong[:3])
+        each = ", ".join(
+            f"{name} {stored.dims(given.get(name))} for {stored.dims(wanted.get(name))}" for name in wrong[:3]
+        )
         raise MadiError(f"{len(wrong)} tensors do not fit (found for expected): {each}", folder / WEIGHTS)
     set_peft_model_state_dict(stock, found)
     return stock
-
-
-def shape(of: torch.Size | None) -> str:
-    return "none" if of is None else "x".join(map(str, of))
 
 
 def merge(stock: OmniGenTransformer2DModel) -> OmniGenTransformer2DModel:

@@ -10,16 +10,16 @@ import math
 from pathlib import Path
 
 import torch
-import transformers
 from diffusers import OmniGenTransformer2DModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from madi.errors import MadiError
+from madi.model import stored
 from madi.shards import read_json
 
 FILE = "model.safetensors"
-# Beginnings of names, longest first where one begins another.
+# Beginnings of names.
 NAMES = {
     "llm.embed_tokens.": "embed_tokens.",
     "llm.norm.": "norm.",
@@ -101,8 +101,5 @@ def transformer(folder: Path) -> OmniGenTransformer2DModel:
 
 def tokenizer(folder: Path):
     """The tokenizer at the folder's root, of the class that its own config names."""
-    name = read_json(folder / "tokenizer_config.json").get("tokenizer_class")
-    kind = getattr(transformers, str(name), None)
-    if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedTokenizerBase)):
-        raise MadiError(f"unknown tokenizer class {name!r}", folder / "tokenizer_config.json")
-    return kind.from_pretrained(folder)
+    told = folder / "tokenizer_config.json"
+    return stored.tokenizer(folder, read_json(told).get("tokenizer_class"), told)

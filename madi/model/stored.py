@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import transformers
 from accelerate import init_empty_weights
 from safetensors import SafetensorError, safe_open
 
@@ -24,7 +25,7 @@ def check(folder: Path, kind: type) -> None:
     found = shapes(folder)
     wrong = [name for name in expected | found if expected.get(name) != found.get(name)]
     if wrong:
-        told = ", ".join(f"{name} {_dims(found.get(name))} for {_dims(expected.get(name))}" for name in wrong[:3])
+        told = ", ".join(f"{name} {dims(found.get(name))} for {dims(expected.get(name))}" for name in wrong[:3])
         what = f"{len(wrong)} tensors differ from config.json (found for expected): {told}"
         raise MadiError(what, where=folder, do="use the config that these weights were saved with")
 
@@ -53,5 +54,16 @@ def shapes(folder: Path) -> Shapes:
     return found
 
 
-def _dims(shape: tuple[int, ...] | None) -> str:
+def dims(shape: tuple[int, ...] | None) -> str:
     return "none" if shape is None else "x".join(map(str, shape))
+
+
+def tokenizer(folder: Path, name: object, where: Path):
+    """The tokenizer in a folder, of the transformers class `name` that the file `where` tells."""
+    kind = getattr(transformers, str(name), None)
+    if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedTokenizerBase)):
+        raise MadiError(f"unknown tokenizer class {name!r}", where=where)
+    try:
+        return kind.from_pretrained(folder)
+    except Exception as fault:  # the tokenizers library raises nothing narrower for a broken file
+        raise MadiError(f"cannot be read ({fault})", where=folder, expected="a tokenizer") from None
