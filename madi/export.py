@@ -18,6 +18,7 @@ def export(
     from madi.errors import MadiError
     from madi.model import checkpoint
     from madi.model import lora as adapters
+    from madi.options import folder_for
 
     if (lora is None) == merge:
         raise MadiError("one of --lora and --merge alone", "command line", "both, or neither", "add the other")
@@ -26,6 +27,7 @@ def export(
     for read in (weights, lora):
         if read is not None and read.resolve().is_relative_to(out.resolve()):  # it would be replaced with all in it
             raise MadiError(f"holds the folder that is read, {read}", out, "another folder", "another --out")
+    folder_for(out.parent, "--out")
     found = checkpoint.load(weights)
     if lora is not None:
         adapters.merge(adapters.load(lora, found.packed.stock))

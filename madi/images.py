@@ -16,6 +16,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 # What Pillow's decoders raise on damaged bytes.
 DAMAGED = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, struct.error)
 MAX_PIXELS = 64 * 2**20  # 64 Mpx: 8192 x 8192, past any benchmark's picture
+MOST = f"at most {MAX_PIXELS:,} px in all, as 8192x8192"
 
 
 def decode(data: bytes, where: object) -> np.ndarray:
@@ -29,13 +30,14 @@ def decode(data: bytes, where: object) -> np.ndarray:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
-            raise MadiError(f"image of {image.width}x{image.height} px", where, f"at most {MAX_PIXELS} px in all")
+            raise MadiError(f"image of {image.width}x{image.height} px", where, MOST, "make it smaller")
         return np.array(ImageOps.exif_transpose(image).convert("RGB"))  # a copy: torch wants to own its memory
-    except Image.DecompressionBombError:
-        raise MadiError("image far too large", where, f"at most {MAX_PIXELS} px in all") from None
+    except Image.DecompressionBombError as fault:  # Pillow's own limit, past ours
+        raise MadiError(str(fault).split(" exceeds")[0], where, MOST, "make it smaller") from None
     except DAMAGED as fault:
         reason = str(fault).split("<")[0].strip() or type(fault).__name__
-        raise MadiError(f"unreadable image ({reason}, {len(data)} bytes)", where, "a PNG, JPEG or WebP image") from None
+        what, do = f"unreadable image ({reason}, {len(data)} bytes)", "convert it if it is of another kind"
+        raise MadiError(what, where, "a PNG, JPEG or WebP image", do) from None
 
 
 def encode_png(image: np.ndarray) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,14 +22,34 @@ def named_files(values: Iterable[str], option: str) -> dict[str, Path]:
     return found
 
 
+def number(value: float, option: str, most: float) -> float:
+    """`value`, from 0 to `most`. Errors: MadiError for another, and for what is no number."""
+    if not 0 <= value <= most:
+        raise MadiError(f"found {value}", option, f"a number from 0 to {most:g}")
+    return value
+
+
+def folder_for(path: Path, option: str) -> Path:
+    """The folder, made before the work that is written into it. Errors: MadiError where it cannot be written into."""
+    if path.exists() and not path.is_dir():
+        raise MadiError("a file", path, "a folder, new or not", f"another {option}")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as fault:
+        raise MadiError(f"cannot be written into ({fault.strerror})", path, "a folder", f"another {option}") from None
+
+
 MOST = 1024  # pauses: 32 times the paper's largest count
 
 
 def counts(text: str, option: str) -> tuple[int, ...]:
     """`0,8,16` as numbers, each once, in their order. Errors: MadiError for another form."""
     words = [word.strip() for word in text.split(",")]
-    if not all(word.isascii() and word.isdigit() for word in words):
-        raise MadiError(f"found {text!r}", option, "whole numbers from 0 with commas between, such as 0,8,16,32")
+    if not all(word.isascii() and word.isdigit() and len(word) < 10 for word in words):
+        what = f"found {text[:40]!r}"
+        raise MadiError(what, option, f"whole numbers from 0 to {MOST} with commas between, such as 0,8,16,32")
     found = tuple(dict.fromkeys(map(int, words)))
     if max(found) > MOST:
         raise MadiError(f"found {max(found)}", option, f"counts of at most {MOST}")

@@ -39,6 +39,8 @@ def test_a_merged_adapter_loads_in_the_stock_pipeline(folder, tmp_path, tiny_wei
         (["--out", "{folder}"], "the folder that is read"),
         (["--out", "{folder}", "--weights", "{folder}/inner"], "the folder that is read"),
         (["--out", "{folder}/.."], "not a weights folder"),
+        (["--out", "{folder}/model_index.json/x"], "model_index.json: a file"),
+        (["--weights", "{folder}/nowhere"], "no such folder; expected weights: a stock"),
     ],
 )
 def test_what_it_will_not_do_is_one_line(folder, tmp_path, capsys, words, said):

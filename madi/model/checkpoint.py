@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from diffusers import OmniGenPipeline, OmniGenTransformer2DModel
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from madi.errors import MadiError
@@ -19,6 +20,7 @@ from madi.model.sampler import SCHEDULE, scheduler
 from madi.shards import as_umask, read_json
 
 MASK_TOKENS = "mask_tokens.safetensors"
+FORMS = f"a stock OmniGenPipeline folder, or OmniGen's own with {official.FILE} at its root"
 PARTS = ("model_index.json", "transformer", "vae", "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json")
 
 
@@ -37,7 +39,7 @@ def load(folder: Path | str, device: str = "cpu", dtype: str | None = None) -> W
     Errors: MadiError naming what is missing or does not fit.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise MadiError("no CUDA device", "device", "a machine with a GPU, or device cpu")
+        raise MadiError("no CUDA device here", "device cuda", "a machine with a GPU", "take device cpu")
     weights = read(Path(folder))
     kind = getattr(torch, dtype) if dtype else weights.packed.stock.dtype
     torch.nn.Module.to(weights.packed.stock, device, kind)  # diffusers' own `to` warns of parts that are not there
@@ -47,6 +49,8 @@ def load(folder: Path | str, device: str = "cpu", dtype: str | None = None) -> W
 
 def read(folder: Path) -> Weights:
     """The weights as they are stored, on the CPU."""
+    if not folder.is_dir():
+        raise MadiError("a file" if folder.exists() else "no such folder", folder, f"weights: {FORMS}")
     if official.is_official(folder):
         stock, tokens = official.transformer(folder), Tokens(official.tokenizer(folder))
         return Weights(Packed(with_pause(stock, tokens, folder)), tokens, Codec.load(folder))
@@ -81,14 +85,17 @@ def save(folder: Path | str, weights: Weights, mask_tokens: dict[str, torch.Tens
 def mask_tokens(folder: Path | str) -> dict[str, torch.Tensor] | None:
     """The mask tokens beside a folder's weights, None where there are none."""
     path = Path(folder) / MASK_TOKENS
-    return load_file(path) if path.is_file() else None
+    try:
+        return load_file(path) if path.is_file() else None
+    except SafetensorError as fault:
+        raise MadiError(f"not a whole safetensors file ({fault})", path, "what training wrote") from None
 
 
 def check_folder(folder: Path) -> None:
     """Hold a folder against the parts of a stock OmniGen pipeline and its schedule."""
     for part in PARTS:
         if not (folder / part).exists():
-            raise MadiError(f"no {part}", where=folder, expected="a stock OmniGenPipeline folder")
+            raise MadiError(f"no {part}", folder, FORMS)
     found = read_json(folder / "scheduler" / "scheduler_config.json")
     for key, value in SCHEDULE.items():
         if found.get(key) != value:

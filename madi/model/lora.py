@@ -6,6 +6,7 @@ Shapes: a linear layer's W [out,in] becomes W + (alpha / rank) B A, with A [rank
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from diffusers import OmniGenTransformer2DModel
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from madi.errors import MadiError
 from madi.model import stored
-from madi.shards import atomic
+from madi.shards import atomic, read_json
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -44,22 +45,38 @@ def load(folder: Path | str, stock: OmniGenTransformer2DModel) -> OmniGenTransfo
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise MadiError(f"no {name}", folder, "a peft adapter folder (nothing is unpickled)")
+    config = _config(folder / CONFIG)
     try:
         found = {name.removeprefix(PREFIX): value for name, value in load_file(folder / WEIGHTS).items()}
-        stock = inject_adapter_in_model(LoraConfig.from_pretrained(folder), stock)
-    except (SafetensorError, ValueError, TypeError) as fault:
-        raise MadiError(
-            " ".join(str(fault).split())[:200], folder, "a peft adapter of an OmniGen transformer"
-        ) from None
-    wanted = {name: tuple(value.shape) for name, value in get_peft_model_state_dict(stock).items()}
-    given = {name: tuple(value.shape) for name, value in found.items()}
-    if wrong := [name for name in wanted | given if wanted.get(name) != given.get(name)]:
-        each = ", ".join(
-            f"{name} {stored.dims(given.get(name))} for {stored.dims(wanted.get(name))}" for name in wrong[:3]
-        )
-        raise MadiError(f"{len(wrong)} tensors do not fit (found for expected): {each}", folder / WEIGHTS)
+    except SafetensorError as fault:
+        raise MadiError(f"not a whole safetensors file ({fault})", folder / WEIGHTS) from None
+    try:
+        stock = inject_adapter_in_model(config, stock)
+    except Exception as fault:  # peft lets any error of Python out for a value that it did not expect
+        raise _unusable(folder / CONFIG, fault) from None
+    wanted = stored.shapes_of(get_peft_model_state_dict(stock))
+    stored.compare(stored.shapes_of(found), wanted, folder / WEIGHTS, CONFIG)
     set_peft_model_state_dict(stock, found)
     return stock
+
+
+def _config(path: Path) -> LoraConfig:
+    """The adapter's config. Errors: MadiError, for another method than LoRA too."""
+    told = read_json(path)
+    if told.get("peft_type") != "LORA":
+        raise MadiError(f"peft_type is {told.get('peft_type')}", path, "LORA")
+    if not isinstance(told.get("target_modules"), str | list):
+        raise MadiError(f"target_modules is {told.get('target_modules')}", path, f"layers, such as {list(TARGETS)}")
+    try:
+        with warnings.catch_warnings(action="ignore"):  # peft's, of keys that a newer version wrote
+            return LoraConfig.from_pretrained(path.parent)
+    except Exception as fault:  # as above
+        raise _unusable(path, fault) from None
+
+
+def _unusable(path: Path, fault: Exception) -> MadiError:
+    reason = " ".join(str(fault).split())[:200]
+    return MadiError(f"peft cannot use it ({reason})", path, "the config of a LoRA of an OmniGen transformer")
 
 
 def merge(stock: OmniGenTransformer2DModel) -> OmniGenTransformer2DModel:

@@ -89,12 +89,13 @@ def transformer(folder: Path) -> OmniGenTransformer2DModel:
         stock = OmniGenTransformer2DModel(**config)
     except SafetensorError as fault:
         raise MadiError(f"not a whole safetensors file ({fault})", folder / FILE) from None
-    except (KeyError, RuntimeError, TypeError, ValueError) as fault:
-        raise MadiError(f"not OmniGen's own checkpoint ({fault})", folder, "its config.json and tensors") from None
-    wanted = stock.state_dict()
-    wrong = [n for n in wanted | state if n not in wanted or n not in state or wanted[n].shape != state[n].shape]
-    if wrong:
-        raise MadiError(f"{len(wrong)} tensors do not fit config.json, first {', '.join(wrong[:3])}", folder / FILE)
+    except KeyError as fault:
+        raise MadiError(f"no {fault} in config.json or {FILE}", folder, "OmniGen's own checkpoint") from None
+    except (RuntimeError, TypeError, ValueError, ZeroDivisionError) as fault:
+        reason = " ".join(str(fault).split())[:200]
+        what = f"{FILE} and config.json make no OmniGen transformer ({reason})"
+        raise MadiError(what, folder, "whole numbers for sizes, and the tensors that belong to them") from None
+    stored.compare(stored.shapes_of(state), stored.shapes_of(stock.state_dict()), folder / FILE, "config.json")
     stock.load_state_dict(state)
     return torch.nn.Module.to(stock, next(iter(state.values())).dtype).eval()  # without diffusers' warning
 

@@ -102,12 +102,16 @@ class Packed(torch.nn.Module):
         """cos and sin [L,1,D] at every token's position in its own sample, float32 as in stock, for `rotate`."""
         rope = self.stock.rope
         place = torch.cat([torch.arange(s.start, s.start + s.length, device=device) for s in segments]).float()
-        far = torch.tensor([s.total > rope.original_max_position_embeddings for s in segments], device=device)
+        far = torch.tensor([self.far(s.total) for s in segments], device=device)
         far = far.repeat_interleave(torch.tensor([s.length for s in segments], device=device))
         short, long = (self._inverse(factor, device) for factor in (rope.short_factor, rope.long_factor))
         angle = (place[:, None] * torch.where(far[:, None], long, short))[:, None]
         cos, sin = angle.cos() * self._gain(), angle.sin() * self._gain()
         return torch.cat([cos, cos], -1), torch.cat([-sin, sin], -1)
+
+    def far(self, total: int) -> bool:
+        """Whether a sequence of `total` tokens takes the long rotary factors."""
+        return total > self.stock.rope.original_max_position_embeddings
 
     def _inverse(self, factor: list[float], device) -> torch.Tensor:
         rope = self.stock.rope

@@ -18,6 +18,8 @@ from functools import cached_property, lru_cache
 
 import torch
 
+from madi.errors import MadiError
+
 PAUSE = "<|pause|>"
 DROPPED = "<cfg>"  # what OmniGen trains on where text and images are dropped together
 OPENING = "<|user|>\nGenerate an image according to the following instructions\n"
@@ -28,7 +30,7 @@ NEGATIVE = (
     "extra limbs, cloned face, disfigured, gross proportions, malformed limbs, missing arms, missing legs, "
     "extra arms, extra legs, fused fingers, too many fingers."
 )
-_IMAGE = re.compile(r"<\|image_\d+\|>")
+IMAGE_TAG = re.compile(r"<\|image_\d+\|>")
 _BOS = 1  # stock strips exactly this id from every chunk after the first
 
 
@@ -98,9 +100,11 @@ class Tokens:
 
     def from_text(self, text: str, images=()) -> Prompt:
         """Ids as stock makes them: text between images is tokenized apart, later chunks lose their BOS."""
-        chunks = [list(self._chunk(chunk)) for chunk in _IMAGE.split(text)]
+        chunks = [list(self._chunk(chunk)) for chunk in IMAGE_TAG.split(text)]
+        if len(chunks) != len(images) + 1:
+            raise MadiError(f"{len(chunks) - 1} image tags", repr(text[:200]), f"one for each of {len(images)} images")
         ids, slots = chunks[0], []
-        for chunk, image in zip(chunks[1:], images, strict=True):
+        for chunk, image in zip(chunks[1:], images):
             start, size = len(ids), self._tokens_of(image)
             slots.append((start, start + size))
             ids = ids + [0] * size + chunk[chunk[0] == _BOS :]

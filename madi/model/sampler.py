@@ -79,9 +79,7 @@ class Sampler:
 
     def rope(self, condition: Branches, shape: torch.Size) -> str:
         """`short` or `long`: the rotary factors of all branches of a condition at noise [B,C,h,w]."""
-        config = self.packed.stock.config
-        far = total_of(condition, shape, config.patch_size) > config.original_max_position_embeddings
-        return "long" if far else "short"
+        return "long" if self.packed.far(total_of(condition, shape, self.packed.stock.config.patch_size)) else "short"
 
     def _warn_of_crossing(self, conditions: Sequence[Branches], shape: torch.Size) -> None:
         """Once a sampler: pauses that lengthen a sequence past where stock would change its rotary factors."""
@@ -89,7 +87,7 @@ class Sampler:
         for condition in conditions:
             total = total_of(condition, shape, patch)
             length = len(condition.conditional) + 1 + shape[-2] * shape[-1] // patch**2
-            if total <= limit < length and not self.warned:
+            if self.packed.far(length) and not self.packed.far(total) and not self.warned:
                 self.warned = True
                 say(
                     f"warning: {condition.pauses} pauses make a sequence of {length} tokens, past {limit}: it keeps "
@@ -130,8 +128,7 @@ class Sampler:
         own = [number for number in range(len(prompts)) if number not in same]
         chunks = dict(zip(own, self._prefill(own, prompts, [requests[o] for o in owner], totals), strict=True))
         for number in same:
-            far = totals[number] > self.packed.stock.rope.original_max_position_embeddings
-            key = far, *prompts[number].ids
+            key = self.packed.far(totals[number]), *prompts[number].ids
             if key not in self.unconditional:
                 (self.unconditional[key],) = self._prefill([number], prompts, {number: 0}, totals)
             chunks[number] = self.unconditional[key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 import transformers
 from accelerate import init_empty_weights
 from safetensors import SafetensorError, safe_open
@@ -21,13 +22,19 @@ def check(folder: Path, kind: type) -> None:
     if not (folder / "config.json").is_file():
         raise MadiError("no config.json", where=folder, expected="a part of a stock OmniGenPipeline folder")
     model = _empty(folder, kind)
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = shapes(folder)
-    wrong = [name for name in expected | found if expected.get(name) != found.get(name)]
-    if wrong:
+    compare(shapes(folder), shapes_of(model.state_dict()), folder, "config.json")
+
+
+def shapes_of(state: dict[str, torch.Tensor]) -> Shapes:
+    return {name: tuple(value.shape) for name, value in state.items()}
+
+
+def compare(found: Shapes, expected: Shapes, where: Path, config: str) -> None:
+    """Errors: MadiError with the first tensors that are missing, unknown or of another shape than `config` tells."""
+    if wrong := [name for name in expected | found if expected.get(name) != found.get(name)]:
         told = ", ".join(f"{name} {dims(found.get(name))} for {dims(expected.get(name))}" for name in wrong[:3])
-        what = f"{len(wrong)} tensors differ from config.json (found for expected): {told}"
-        raise MadiError(what, where=folder, do="use the config that these weights were saved with")
+        what = f"{len(wrong)} tensors differ from {config} (found for expected): {told}"
+        raise MadiError(what, where, do=f"use the {config} that these weights were saved with")
 
 
 def _empty(folder: Path, kind: type):

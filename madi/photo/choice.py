@@ -48,6 +48,8 @@ def wish(text: str, pauses: tuple[int, ...], captions: tuple[str, str] | None) -
     if "clip_dir" in made.metrics and captions is None:
         do = "say --captions 'what it shows' 'what it is to show', or choose by dino or by a fixed pause (pause=8)"
         raise MadiError("clip_dir needs to know what the picture shows before and after", "--choose", do=do)
+    if captions and not all(caption.strip() for caption in captions):
+        raise MadiError("an empty caption", "--captions", "what the picture shows, and what it is to show")
     if captions and captions[0].split() == captions[1].split():
         raise MadiError("both captions are the same", "--captions", "what differs between source and edit")
     return made

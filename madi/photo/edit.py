@@ -5,6 +5,7 @@ Shapes: C latent channels, h x w latent pixels. Pictures are uint8 [H,W,3].
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,14 @@ import numpy as np
 
 from madi import images
 from madi.errors import MadiError
+from madi.model.prompt import IMAGE_TAG
+from madi.options import folder_for
 from madi.photo import choice
 from madi.progress import progress, say
+from madi.score import scorers
 from madi.shards import atomic
 
+MADE = re.compile(r"pause_\d+\.png|chosen\.png")
 LONGEST = 1024  # px: OmniGen's own longest side of an edit
 
 
@@ -79,57 +84,68 @@ def edits(folder: Path, photo: np.ndarray, instruction: str, how: Settings) -> t
     next(bar, None)
     made = sampler(conditions, noise, same, lambda: next(bar, None))
     if not torch.isfinite(made).all():
-        raise MadiError("the latents are not finite", folder, "weights that give numbers at this precision")
+        do = "try a smaller --guidance and --image-guidance, --dtype float32, or other weights"
+        raise MadiError("the latents are not finite", folder, do=do)
     return source, [codec.decode(one[None])[0] for one in made]
 
 
 def write(
     out: Path, source, made, instruction: str, pauses, scores: dict[str, list[float]], chosen: int | None
-) -> None:
-    """`source.png`, `pause_<n>.png` each, `contact.jpg`, and `chosen.png` where one is chosen (else none is left)."""
-    out.mkdir(parents=True, exist_ok=True)
-    names = {"source.png": source} | {f"pause_{count}.png": image for count, image in zip(pauses, made)}
-    files = {name: images.encode_png(image) for name, image in names.items()}
+) -> list[str]:
+    """`source.png`, `pause_<n>.png` each, `contact.jpg`, and `chosen.png` where one is chosen; returns their names.
+
+    Edits of an earlier run are taken out: what lies there is of one picture, one instruction.
+    """
+    files = {"source.png": source} | {f"pause_{count}.png": image for count, image in zip(pauses, made)}
+    if chosen is not None:
+        files["chosen.png"] = made[chosen]
     heads = [f"pause {count}" + " (chosen)" * (number == chosen) for number, count in enumerate(pauses)]
     cell = max(128, min(384, max(source.shape[:2])))
     notes = "; ".join(f"{name} {' '.join(f'{value:.3f}' for value in values)}" for name, values in scores.items())
     label = instruction + (f" | {notes}" if notes else "")
-    files["contact.jpg"] = images.contact_sheet([[source, *made]], [label], ["source", *heads], cell)
-    (out / "chosen.png").unlink(missing_ok=True)
-    if chosen is not None:
-        files["chosen.png"] = files[f"pause_{pauses[chosen]}.png"]
-    for name, data in files.items():
+    sheet = images.contact_sheet([[source, *made]], [label], ["source", *heads], cell)
+    for path in out.iterdir():
+        if MADE.fullmatch(path.name) and path.name not in files:
+            path.unlink()
+    for name, data in {
+        "contact.jpg": sheet,
+        **{name: images.encode_png(image) for name, image in files.items()},
+    }.items():
         with atomic(out / name) as partial:
             partial.write_bytes(data)
+    return ["contact.jpg", *files]
+
+
+def check(instruction: str, rule: choice.Wish | None, captions, clip: Path, dino: Path) -> None:
+    """What can be refused before any work is."""
+    if not instruction.strip():
+        raise MadiError("an empty instruction", "command line", "what to change, in words")
+    if tag := IMAGE_TAG.search(instruction):
+        raise MadiError(f"{tag.group()} in the instruction", "command line", "words: the picture goes first by itself")
+    if captions and rule is None:
+        raise MadiError("captions, but nothing to choose by", "--captions", do="add --choose clip_dir")
+    if rule and "clip_dir" in rule.metrics:
+        scorers.check(clip, scorers.CLIP)
+    if rule and "dino" in rule.metrics:
+        scorers.check(dino, scorers.DINO)
 
 
 def run(photo: Path, instruction: str, folder: Path, out: Path, how: Settings, asked, captions, clip, dino) -> None:
     """The whole verb; `asked` is `--choose` or None. Bad input is refused before any weights are loaded."""
-    if not instruction.strip():
-        raise MadiError("an empty instruction", "command line", "what to change, in words")
-    if out.exists() and not out.is_dir():
-        raise MadiError("a file", out, "a folder, new or not", "another --out")
     rule = choice.wish(asked, how.pauses, captions) if asked else None
-    for name, model in (("clip_dir", clip), ("dino", dino)):
-        if rule and name in rule.metrics and not model.is_dir():
-            raise MadiError("no such folder", model, f"the model of {name}", f"--{name.removesuffix('_dir')} DIR")
-    source, made = edits(folder, picture(photo), instruction, how)
+    check(instruction, rule, captions, clip, dino)
+    original = picture(photo)
+    folder_for(out, "--out")
+    source, made = edits(folder, original, instruction, how)
     scores, chosen = {}, None
-    write(out, source, made, instruction, how.pauses, scores, chosen)  # before scoring, which may still refuse
+    files = write(out, source, made, instruction, how.pauses, scores, chosen)  # before scoring, which may yet refuse
     if rule is not None:
         scores = choice.scored(source, made, captions, rule.metrics, clip, dino)
         chosen, why = choice.choose(rule, how.pauses, scores)
-        write(out, source, made, instruction, how.pauses, scores, chosen)
+        files = write(out, source, made, instruction, how.pauses, scores, chosen)
     for name, values in scores.items():
         each = ", ".join(f"pause {count}: {value:.3f}" for count, value in zip(how.pauses, values))
         print(f"{name} ({choice.METRICS[name]}): {each}")
     if rule is not None:
         print(f"chosen: {'none' if chosen is None else f'pause {how.pauses[chosen]}'}, {why}")
-    print(f"written: {out}/contact.jpg, {', '.join(f'pause_{count}.png' for count in how.pauses)}")
-
-
-def set_threads(count: int) -> None:
-    """Threads of torch."""
-    import torch
-
-    torch.set_num_threads(count)
+    print(f"written to {out}: {', '.join(files)}")

@@ -29,8 +29,8 @@ def photo(
     clip: Path = typer.Option(Path("assets/tiny/clip"), help="open_clip folder for clip_dir."),
     dino: Path = typer.Option(Path("assets/tiny/dino"), help="timm folder for dino."),
     steps: int = typer.Option(50, min=1, help="Euler steps."),
-    guidance: float = typer.Option(2.5, min=0, help="How strongly the words count."),
-    image_guidance: float = typer.Option(1.5, min=0, help="How strongly the source counts."),
+    guidance: float = typer.Option(2.5, help="How strongly the words count."),
+    image_guidance: float = typer.Option(1.5, help="How strongly the source counts."),
     seed: int = typer.Option(0, min=0, help="Of the noise, which all pause counts share."),
     side: int | None = typer.Option(
         None, help="Longest side of the edit in px (default: the model's most, 1024 at most)."
@@ -40,11 +40,20 @@ def photo(
     threads: int = typer.Option(2, min=1, help="CPU threads."),
 ) -> None:
     """Edit one picture of your own at several pause counts; pick one by the tables' rule and say why."""
-    from madi.options import counts
+    import torch
+
+    from madi.options import counts, number
     from madi.photo import edit
 
     how = edit.Settings(
-        counts(pause, "--pause"), steps, guidance, image_guidance, seed, side, device.value, dtype and dtype.value
+        counts(pause, "--pause"),
+        steps,
+        number(guidance, "--guidance", 100),
+        number(image_guidance, "--image-guidance", 100),
+        seed,
+        side,
+        device.value,
+        dtype and dtype.value,
     )
-    edit.set_threads(threads)
+    torch.set_num_threads(threads)
     edit.run(picture, instruction, weights, out, how, choose, captions, clip, dino)

@@ -29,13 +29,8 @@ A model of OpenAI's own names is the same folder with its own configuration, wit
 
 from pathlib import Path
 
-from safetensors import SafetensorError
-
-from madi.errors import MadiError
 from madi.provenance import file_sha
-
-WEIGHTS = "open_clip_model.safetensors"
-CONFIG = "open_clip_config.json"
+from madi.score import scorers
 
 
 class Clip:
@@ -45,23 +40,12 @@ class Clip:
         import open_clip
 
         folder = Path(folder)
-        for name in (CONFIG, WEIGHTS):
-            if not (folder / name).is_file():
-                raise MadiError(
-                    f"{name} is missing", where=str(folder), expected="an open_clip folder", do="snakemake pretrain"
-                )
         source = f"local-dir:{folder}"
-        try:
+        with scorers.reading(folder, scorers.CLIP):
             self.model, self.transform = open_clip.create_model_from_pretrained(source, precision="fp32")
             self.tokens = open_clip.get_tokenizer(source)
-        except (RuntimeError, ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
-            raise MadiError(
-                " ".join(str(error).split())[:300],
-                where=str(folder),
-                expected="an open_clip configuration and weights that fit it",
-            ) from error
         self.model.eval()
-        self.name = f"clip@{file_sha(folder / WEIGHTS)[:8]}"
+        self.name = f"clip@{file_sha(folder / scorers.CLIP.weights)[:8]}"
 
     def prepare(self, image):
         """uint8 [H,W,3] -> float32 tensor [3,h,w], resized and normalised as the folder says."""

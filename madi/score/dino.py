@@ -24,13 +24,8 @@ same call on `timm.create_model("vit_small_patch16_224.dino", pretrained=True, n
 
 from pathlib import Path
 
-from safetensors import SafetensorError
-
-from madi.errors import MadiError
 from madi.provenance import file_sha
-
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
+from madi.score import scorers
 
 
 class Dino:
@@ -41,21 +36,10 @@ class Dino:
         from timm.data import create_transform, resolve_model_data_config
 
         folder = Path(folder)
-        for name in (CONFIG, WEIGHTS):
-            if not (folder / name).is_file():
-                raise MadiError(
-                    f"{name} is missing", where=str(folder), expected="a timm folder", do="snakemake pretrain"
-                )
-        try:
+        with scorers.reading(folder, scorers.DINO):
             self.model = timm.create_model(f"local-dir:{folder}", pretrained=True, num_classes=0).eval()
-        except (RuntimeError, ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
-            raise MadiError(
-                " ".join(str(error).split())[:300],
-                where=str(folder),
-                expected="a timm configuration and weights that fit it",
-            ) from error
         self.transform = create_transform(**resolve_model_data_config(self.model), is_training=False)
-        self.name = f"dino@{file_sha(folder / WEIGHTS)[:8]}"
+        self.name = f"dino@{file_sha(folder / scorers.DINO.weights)[:8]}"
 
     def prepare(self, image):
         """uint8 [H,W,3] -> float32 tensor [3,h,w], resized and normalised as the folder says."""

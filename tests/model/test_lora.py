@@ -61,7 +61,29 @@ def test_adapters_of_another_width_are_named_with_their_tensors(adapted, tiny_we
     _, folder = adapted
     told = json.loads((folder / lora.CONFIG).read_text()) | {"r": 2}
     (folder / lora.CONFIG).write_text(json.dumps(told))
-    with pytest.raises(MadiError, match=r"tensors do not fit .*lora_A.* 4x32 for 2x32"):
+    with pytest.raises(MadiError, match=r"tensors differ from adapter_config.json .*lora_A.* 4x32 for 2x32"):
+        lora.load(folder, tiny_weights().packed.stock)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"target_modules": None}, "target_modules is None"),
+        ({"peft_type": "LOHA"}, "peft_type is LOHA; expected LORA"),
+        ({"r": "four"}, "peft cannot use it"),
+        ({"target_modules": ["nowhere"]}, "peft cannot use it"),
+        ({"unheard_of": 1}, None),
+    ],
+)
+def test_a_config_that_cannot_be_used_is_named_with_its_file(adapted, tiny_weights, change, said, recwarn):
+    _, folder = adapted
+    told = json.loads((folder / lora.CONFIG).read_text()) | change
+    (folder / lora.CONFIG).write_text(json.dumps(told))
+    if said is None:  # a newer peft's key
+        lora.load(folder, tiny_weights().packed.stock)
+        assert not recwarn.list
+        return
+    with pytest.raises(MadiError, match=f"{lora.CONFIG}: {said}"):
         lora.load(folder, tiny_weights().packed.stock)
 
 

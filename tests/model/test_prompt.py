@@ -5,6 +5,7 @@ import torch
 from diffusers.pipelines.omnigen.processor_omnigen import OmniGenMultiModalProcessor
 from PIL import Image
 
+from madi.errors import MadiError
 from madi.model.prompt import NEGATIVE, PAUSE, content, layout
 
 
@@ -60,5 +61,5 @@ def test_conditional_and_image_only_begin_alike_up_to_the_words(tiny_weights):
 
 
 def test_images_and_marks_must_agree(tiny_weights):
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(MadiError, match="2 image tags; expected one for each of 1 images"):
         tiny_weights().tokens.from_text(layout("x", 2), [latents()])

@@ -73,16 +73,22 @@ def test_a_picture_of_any_size_and_mode_is_edited(folder, tmp_path, name, capsys
         assert source.shape[0] > source.shape[1]
 
 
-def bomb() -> bytes:
+def blank(width, height) -> bytes:
     file = io.BytesIO()
-    Image.new("1", (30_000, 30_000)).save(file, "PNG")
+    Image.new("1", (width, height)).save(file, "PNG")
     return file.getvalue()
 
 
 @pytest.mark.parametrize(
     ("data", "said"),
-    [(None, "no such file"), (b"", "no image bytes"), (b"hello", "unreadable image"), (bomb, "px")],
-    ids=["missing", "empty", "text", "bomb"],
+    [
+        (None, "no such file"),
+        (b"", "no image bytes"),
+        (b"GIF89a", "unreadable image (cannot identify image file, 6 bytes); expected a PNG, JPEG or WebP"),
+        (lambda: blank(30_000, 30_000), "900000000 pixels"),
+        (lambda: blank(9_000, 9_000), "image of 9000x9000 px; expected at most 67,108,864 px"),
+    ],
+    ids=["missing", "empty", "gif", "bomb", "large"],
 )
 def test_what_is_no_picture_is_refused_in_one_line(folder, tmp_path, capsys, data, said):
     path = tmp_path / "photo.png"
@@ -167,11 +173,52 @@ def test_a_side_beyond_the_model_is_named(folder, tmp_path, capsys):
     assert checkpoint.load(folder).packed.stock.config.pos_embed_max_size == 8
 
 
-@pytest.mark.parametrize("text", ["", "0,-1", "a", "0;8", "1025"])
+@pytest.mark.parametrize("text", ["", "0,-1", "a", "0;8", "1025", "9" * 5000])
 def test_pauses_that_are_none_are_named(folder, tmp_path, capsys, text):
     (tmp_path / "a.png").write_bytes(images.encode_png(noise(32, 32)))
     assert run(folder, tmp_path / "a.png", tmp_path / "out", "--pause", text) == 2
     assert capsys.readouterr().err.startswith("error: --pause: found")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--guidance", "nan"], "--guidance: found nan; expected a number from 0 to 100"),
+        (["--captions", *WORDS], "--captions: captions, but nothing to choose by"),
+        (["--choose", "clip_dir", "--captions", "", "b"], "--captions: an empty caption"),
+        (["--choose", "dino", "--dino", "{here}/nowhere"], "nowhere: no such folder; expected the timm folder"),
+        (["--choose", "dino", "--dino", "{here}/a.png"], "a.png: a file; expected the timm folder"),
+        (["--choose", "dino", "--dino", "assets/tiny/clip"], "assets/tiny/clip: config.json is missing"),
+        (["--weights", "{here}/nowhere"], "nowhere: no such folder; expected weights"),
+        (["--out", "{here}/a.png/out"], "a.png/out: cannot be written into (Not a directory)"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_anything_is_sampled(folder, tmp_path, capsys, monkeypatch, words, said):
+    from madi.model.sampler import Sampler
+
+    monkeypatch.setattr(Sampler, "__call__", None)
+    (tmp_path / "a.png").write_bytes(images.encode_png(noise(32, 32)))
+    assert run(folder, tmp_path / "a.png", tmp_path / "out", *(word.format(here=tmp_path) for word in words)) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_an_image_tag_in_the_words_is_refused(folder, tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(images.encode_png(noise(32, 32)))
+    words = ["edit", "photo", tmp_path / "a.png", "<img><|image_1|></img> make it red", "--weights", folder]
+    assert main(list(map(str, words))) == 2
+    assert "<|image_1|> in the instruction" in capsys.readouterr().err
+
+
+def test_edits_of_an_earlier_run_do_not_stay(folder, tmp_path, capsys):
+    (tmp_path / "a.png").write_bytes(images.encode_png(noise(32, 32)))
+    (tmp_path / "out").mkdir()
+    for name in ("pause_9.png", "chosen.png", "mine.png"):
+        (tmp_path / "out" / name).write_text("")
+    assert run(folder, tmp_path / "a.png", tmp_path / "out") == 0
+    made = {path.name for path in (tmp_path / "out").iterdir()}
+    assert made == {"source.png", "pause_0.png", "pause_2.png", "contact.jpg", "mine.png"}
+    assert "contact.jpg, source.png, pause_0.png, pause_2.png" in capsys.readouterr().out
 
 
 def test_a_folder_is_no_picture(folder, tmp_path, capsys):
