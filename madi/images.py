@@ -31,13 +31,23 @@ def decode(data: bytes, where: object) -> np.ndarray:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise MadiError(f"image of {image.width}x{image.height} px", where, MOST, "make it smaller")
-        return np.array(ImageOps.exif_transpose(image).convert("RGB"))  # a copy: torch wants to own its memory
+        return np.array(_plain(ImageOps.exif_transpose(image)))  # a copy: torch wants to own its memory
     except Image.DecompressionBombError as fault:  # Pillow's own limit, past ours
         raise MadiError(str(fault).split(" exceeds")[0], where, MOST, "make it smaller") from None
     except DAMAGED as fault:
         reason = str(fault).split("<")[0].strip() or type(fault).__name__
         what, do = f"unreadable image ({reason}, {len(data)} bytes)", "convert it if it is of another kind"
         raise MadiError(what, where, "a PNG, JPEG or WebP image", do) from None
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """RGB: 16 bits a grey value scaled to 8 (Pillow alone would cut them off), what is transparent on white."""
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        over = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", over.size, "white"), over).convert("RGB")
+    return image.convert("RGB")
 
 
 def encode_png(image: np.ndarray) -> bytes:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from madi.errors import MadiError
 from madi.shards import atomic
 
 
@@ -64,6 +65,13 @@ def by_turns(ours: Callable, other: Callable, repeats: int, device: torch.device
 def apart(made: torch.Tensor, wanted: torch.Tensor) -> float:
     """max |made - wanted| / max |wanted|."""
     return float((made - wanted).abs().max() / wanted.abs().max())
+
+
+def hold(rows: list[Row], most: float) -> None:
+    """Errors: MadiError naming a row whose two sides gave different results: its times compare nothing."""
+    for row in rows:
+        if not row.max_rel_diff <= most:
+            raise MadiError(f"the two sides of {row.name} are {row.max_rel_diff:.1e} apart", "bench", f"at most {most}")
 
 
 def table(rows: list[Row]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from madi.bench import clock
 from madi.bench import stock as padded
 from madi.bench.clock import Row, apart, by_turns, wait
 from madi.bench.flops import counted
@@ -44,7 +45,9 @@ def measure(name: str, steps: int | None, folder: Path, device: str | None, thre
     say(f"model {name} on {device}: {on.ceiling / 1e9:.0f} GFLOP/s in a matrix product of {size.dtype}")
     say(f"prefix cache: {prefix.bytes_per_token(on.packed):,} bytes a token")
     rows = [row(on) for row in (edit, edit_unpadded, sweep, sweep_prefix)]
-    return rows + [row(on, name, folder) for row in (train_step, train_step_single)]
+    rows += [row(on, name, folder) for row in (train_step, train_step_single)]
+    clock.hold(rows, 1e-3 if size.dtype == torch.float32 else 0.1)
+    return rows
 
 
 def edit(on: Subject) -> Row:
@@ -87,20 +90,20 @@ def _prompts(on: Subject):
     source = on.latents()
     branches = [on.tokens.branches(INSTRUCTION, [source], pauses) for pauses in on.size.pauses]
     prompts = [prompt for b in branches for prompt in (b.conditional, b.image_only, b.unconditional)]
-    return prompts, [max(map(len, prompts)) + 1 + on.noise()[0, 0].numel() // 4] * len(prompts)
+    return prompts, [max(map(len, prompts)) + 1 + on.noise()[0, 0].numel() // on.tokens.patch**2] * len(prompts)
 
 
 def compared(name: str, against: str, on: Subject, ours: Callable[[Tick], torch.Tensor], other) -> Row:
     """Both run `steps` steps by turns. `ours` ticks once a step for all its edits, `other` once a step of each."""
     seen: tuple[list, list] = [], []
     made, costs = {}, []
-    for _ in progress(range(on.size.repeats), on.size.repeats, name):
+    for _ in progress(range(on.size.repeats + 1), on.size.repeats + 1, name):
         with counted(on.packed) as cost:
             made[0], marks, costs = ticking(ours, on.device, cost)
         seen[0].append(marks)
         made[1], marks, _ = ticking(other, on.device, [0])
         seen[1].append(marks)
-    told = [sum_of(marks, on.size.steps, on.size.figure) for marks in seen]
+    told = [sum_of(marks[1:], on.size.steps, on.size.figure) for marks in seen]  # the first turn warms both up
     share = sum_of([costs], on.size.steps, on.size.figure) / told[0] / on.ceiling
     return Row(name, against, *told, apart(made[0], made[1]), share=share)
 

@@ -48,19 +48,19 @@ def gradients(on: Subject, forward: Callable) -> torch.Tensor:
 
 def train_step(on: Subject, name: str, folder: Path | str) -> Row:
     """Against padded dense rows, with peak memory of both."""
-    return compared("train_step", "padded dense rows", dense_step, on, name, folder)
+    return against("train_step", "padded dense rows", dense_step, on, name, folder)
 
 
 def train_step_single(on: Subject, name: str, folder: Path | str) -> Row:
     """Against micro-batch 1, where nothing is padded and nothing wasted."""
-    return compared("train_step_single", "one unpadded row at a time", single_step, on, name, folder)
+    return against("train_step_single", "one unpadded row at a time", single_step, on, name, folder)
 
 
-def compared(title: str, against: str, other: Callable, on: Subject, name: str, folder: Path | str) -> Row:
+def against(title: str, named: str, other: Callable, on: Subject, name: str, folder: Path | str) -> Row:
     """name: of the size, which a process of its own makes again to measure memory."""
     times = by_turns(lambda: packed_step(on), lambda: other(on), on.size.repeats, on.device)
     on.packed.stock.zero_grad()
-    return Row(title, against, *times, *(peak_mb(step, name, folder, on.device) for step in (packed_step, other)))
+    return Row(title, named, *times, *(peak_mb(step, name, folder, on.device) for step in (packed_step, other)))
 
 
 def peak_mb(step: Callable, name: str, folder: Path | str, device: torch.device) -> float:
@@ -73,6 +73,7 @@ def _peak(step, name, folder, device, threads) -> float:
     torch.set_num_threads(threads)
     on = subject(SIZES[name], folder, torch.device(device))
     if on.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         step(on)
         return (torch.cuda.max_memory_allocated() - before) / 2**20

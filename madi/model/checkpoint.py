@@ -52,11 +52,13 @@ def read(folder: Path) -> Weights:
     if not folder.is_dir():
         raise MadiError("a file" if folder.exists() else "no such folder", folder, f"weights: {FORMS}")
     if official.is_official(folder):
-        stock, tokens = official.transformer(folder), Tokens(official.tokenizer(folder))
+        stock = official.transformer(folder)
+        tokens = Tokens(official.tokenizer(folder), stock.config.patch_size)
         return Weights(Packed(with_pause(stock, tokens, folder)), tokens, Codec.load(folder))
     check_folder(folder)
-    stored.check(folder / "transformer", OmniGenTransformer2DModel)
-    stock = OmniGenTransformer2DModel.from_pretrained(folder, subfolder="transformer", use_safetensors=True)
+    part = folder / "transformer"
+    stored.check(part, OmniGenTransformer2DModel)  # before its numbers are asked for their type
+    stock = stored.read(part, OmniGenTransformer2DModel, torch_dtype=stored.dtype(part))
     tokens = Tokens(load_tokenizer(folder), stock.config.patch_size)
     return Weights(Packed(with_pause(stock, tokens, folder)), tokens, Codec.load(folder))
 

@@ -26,8 +26,7 @@ class Codec:
     @classmethod
     def load(cls, folder: Path | str) -> Codec:
         """The VAE of a weights folder alone. Errors: MadiError if it is missing or broken."""
-        stored.check(Path(folder) / "vae", AutoencoderKL)
-        return cls(AutoencoderKL.from_pretrained(folder, subfolder="vae", use_safetensors=True))
+        return cls(stored.read(Path(folder) / "vae", AutoencoderKL))
 
     @torch.no_grad()
     def encode(self, pixels: np.ndarray) -> torch.Tensor:

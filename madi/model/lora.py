@@ -12,6 +12,7 @@ from pathlib import Path
 from diffusers import OmniGenTransformer2DModel
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils.other import AuxiliaryTrainingWrapper
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -81,11 +82,20 @@ def _unusable(path: Path, fault: Exception) -> MadiError:
 
 def merge(stock: OmniGenTransformer2DModel) -> OmniGenTransformer2DModel:
     """Adds the adapters to the weights and takes them out: plain stock again, under its own names."""
+    done: list[str] = []
     for name, layer in list(stock.named_modules()):
-        if isinstance(layer, BaseTunerLayer):
+        if any(name.startswith(f"{above}.") for above in done):
+            continue
+        if isinstance(layer, AuxiliaryTrainingWrapper):  # whole modules or rows that were trained beside the adapters
+            plain = layer.unload_and_optionally_merge_module(True, False, None)
+        elif isinstance(layer, BaseTunerLayer):
             layer.merge()
-            parent, _, own = name.rpartition(".")
-            setattr(stock.get_submodule(parent), own, layer.get_base_layer())
+            plain = layer.get_base_layer()
+        else:
+            continue
+        parent, _, own = name.rpartition(".")
+        setattr(stock.get_submodule(parent), own, plain)
+        done.append(name)
     if hasattr(stock, "peft_config"):
         del stock.peft_config
     return stock

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import torch
@@ -22,6 +23,7 @@ from madi.model.prompt import Prompt
 # Noise tokens that run through the blocks together on a CPU: more fall out of its caches (measured: twelve rows of
 # 1,025 tokens in one stream take 16 % longer than four streams of three).
 CPU_STREAM = 4096
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(eq=False)
@@ -132,7 +134,8 @@ def prefill(packed: Packed, prompts: Sequence[Prompt], requests: Sequence[Hashab
     """
     grown = stems(prompts, requests, totals)
     for depth in range(max(stem.depth for stem in grown) + 1):
-        run(packed, [stem for stem in grown if stem.depth == depth and stem.end > stem.begin], prompts)
+        if level := [stem for stem in grown if stem.depth == depth and stem.end > stem.begin]:
+            run(packed, level, prompts)
     ends = {number: stem.chunk for stem in grown for number in stem.members if len(prompts[number]) == stem.end}
     return [ends[number] for number in range(len(prompts))]
 
@@ -188,7 +191,17 @@ def tail_calls(start: int, tail: int, device) -> list[Call]:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that is free on a CUDA device or, elsewhere, in the machine."""
+    """Memory that is free on a CUDA device (what torch keeps unused is) or, elsewhere, for this process."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return psutil.virtual_memory().available
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    return min([psutil.virtual_memory().available, *_left_to_group()])
+
+
+def _left_to_group() -> list[int]:
+    """What a cluster's limit leaves to this process, where there is one."""
+    try:
+        most, used = (int((CGROUP / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # no such file, or "max"
+        return []
+    return [max(0, most - used)]

@@ -45,12 +45,14 @@ def noise_for(seed: int, key: str, shape) -> torch.Tensor:
 
 
 class Sampler:
-    """Samples under one guidance. Holds the unconditional prompt's keys, which are the same for every request."""
+    """Samples under one guidance. Holds the unconditional prompt's keys, which are the same for every request as long
+    as the weights are."""
 
     def __init__(self, packed: Packed, steps: int, guidance: float, image_guidance: float):
         self.packed, self.steps = packed, steps
         self.guidance, self.image_guidance = guidance, image_guidance
         self.unconditional: dict[tuple, prefix.Chunk] = {}
+        self.made_with: list | None = None  # marks of the weights that made these
         self.warned = False
 
     @torch.no_grad()
@@ -98,14 +100,15 @@ class Sampler:
         """The conditions, in order, in as few batches as fit into 80 % of what memory is free."""
         tail = 1 + shape[-2] * shape[-1] // self.packed.stock.config.patch_size**2
         free = 0.8 * prefix.free_bytes(self.packed.stock.device)
-        starts = [0]
-        for end in range(1, len(conditions) + 1):
-            some = slice(starts[-1], end)
-            prompts, owner, _ = _lay_out(conditions[some])
-            grown = prefix.stems(prompts, [requests[some][o] for o in owner], [0] * len(prompts))
-            held = sum(stem.end - stem.begin for stem in grown) * prefix.bytes_per_token(self.packed)
-            if held + len(prompts) * tail * prefix.working_bytes(self.packed) > free and end - starts[-1] > 1:
-                starts.append(end - 1)
+        starts, mine, rows = [0], {}, 0
+        for number, (condition, request) in enumerate(zip(conditions, requests, strict=True)):
+            before = mine.get(request, ([], 0))[0]
+            mine[request] = _grown(before, condition)
+            rows += 2 + (condition.image_only is not None)
+            held = sum(tokens for _, tokens in mine.values()) * prefix.bytes_per_token(self.packed)
+            if held + rows * tail * prefix.working_bytes(self.packed) > free and number > starts[-1]:
+                starts.append(number)
+                mine, rows = {request: _grown([], condition)}, 2 + (condition.image_only is not None)
         return [slice(*of) for of in zip(starts, [*starts[1:], len(conditions)])]
 
     def _together(self, conditions, x, requests, tick):
@@ -124,7 +127,10 @@ class Sampler:
 
     def _prefixes(self, prompts, owner, places, totals, requests) -> list[prefix.Chunk]:
         """Of each prompt; the unconditional ones are run once for all requests with the same rotary factors."""
-        same = {place[2] for place in places}
+        weights = [(p.data_ptr(), p._version, p.dtype, p.device) for p in self.packed.stock.parameters()]
+        if weights != self.made_with:
+            self.unconditional, self.made_with = {}, weights
+        same = {place[2] for place in places if not prompts[place[2]].images}
         own = [number for number in range(len(prompts)) if number not in same]
         chunks = dict(zip(own, self._prefill(own, prompts, [requests[o] for o in owner], totals), strict=True))
         for number in same:
@@ -142,6 +148,14 @@ def total_of(condition: Branches, shape: torch.Size, patch: int) -> int:
     """Length of a request's longest sequence without pauses, which picks its rotary factors: pauses never do."""
     longest = max(len(p) for p in (condition.unconditional, condition.image_only or ()))
     return max(len(condition.conditional) - condition.pauses, longest) + 1 + shape[-2] * shape[-1] // patch**2
+
+
+def _grown(before: list[Branches], condition: Branches) -> tuple[list[Branches], int]:
+    """One request's conditions with one more, and how many tokens their prefixes hold together."""
+    conditions = [*before, condition]
+    prompts, _, _ = _lay_out(conditions)
+    grown = prefix.stems(prompts, [0] * len(prompts), [0] * len(prompts))
+    return conditions, sum(stem.end - stem.begin for stem in grown)
 
 
 def _lay_out(conditions: Sequence[Branches]):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import torch
 import transformers
 from accelerate import init_empty_weights
+from diffusers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError, safe_open
 
 from madi.errors import MadiError
 
+OLD = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -22,7 +25,40 @@ def check(folder: Path, kind: type) -> None:
     if not (folder / "config.json").is_file():
         raise MadiError("no config.json", where=folder, expected="a part of a stock OmniGenPipeline folder")
     model = _empty(folder, kind)
-    compare(shapes(folder), shapes_of(model.state_dict()), folder, "config.json")
+    found = shapes(folder)
+    if not any((folder / name).is_file() for name in (SAFETENSORS_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME)):
+        known = f"{SAFETENSORS_WEIGHTS_NAME}, or shards with their {SAFE_WEIGHTS_INDEX_NAME}"
+        other = next(folder.glob("*.safetensors")).name
+        raise MadiError(f"{other}, but no file that diffusers opens", folder, known)
+    renamed = {_renamed(name): shape for name, shape in found.items()}
+    compare(renamed, shapes_of(model.state_dict()), folder, "config.json")
+
+
+def read(folder: Path, kind: type, **options):
+    """The model in a checked folder. Errors: as `check`, and for a shard that is missing."""
+    check(folder, kind)
+    try:
+        return kind.from_pretrained(folder, use_safetensors=True, **options)
+    except (OSError, SafetensorError) as fault:
+        raise MadiError(" ".join(str(fault).split())[:200], folder, "all files that its index names") from None
+
+
+def _renamed(name: str) -> str:
+    """The present name of a VAE's attention tensor of older diffusers, which `from_pretrained` renames too."""
+    for old, new in OLD.items():
+        name = name.replace(old, new)
+    return name
+
+
+def dtype(folder: Path) -> torch.dtype:
+    """The type of most numbers in a folder's safetensors files."""
+    kinds: Counter[str] = Counter()
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            kinds.update(file.get_slice(name).get_dtype() for name in file.keys())  # noqa: SIM118
+    return {"BF16": torch.bfloat16, "F16": torch.float16, "F64": torch.float64}.get(
+        kinds.most_common(1)[0][0], torch.float32
+    )
 
 
 def shapes_of(state: dict[str, torch.Tensor]) -> Shapes:

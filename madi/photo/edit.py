@@ -21,6 +21,7 @@ from madi.score import scorers
 from madi.shards import atomic
 
 MADE = re.compile(r"pause_\d+\.png|chosen\.png")
+WRITTEN = re.compile(MADE.pattern + r"|source\.png|contact\.jpg")
 LONGEST = 1024  # px: OmniGen's own longest side of an edit
 
 
@@ -134,6 +135,8 @@ def run(photo: Path, instruction: str, folder: Path, out: Path, how: Settings, a
     """The whole verb; `asked` is `--choose` or None. Bad input is refused before any weights are loaded."""
     rule = choice.wish(asked, how.pauses, captions) if asked else None
     check(instruction, rule, captions, clip, dino)
+    if photo.resolve().parent == out.resolve() and WRITTEN.fullmatch(photo.name):
+        raise MadiError("would be replaced by the edits", photo, do="another --out, or copy the picture elsewhere")
     original = picture(photo)
     folder_for(out, "--out")
     source, made = edits(folder, original, instruction, how)

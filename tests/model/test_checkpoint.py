@@ -5,12 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from diffusers import OmniGenPipeline
+from diffusers import AutoencoderKL, OmniGenPipeline
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from madi.errors import MadiError
 from madi.model import checkpoint
+from madi.model.codec import Codec
 from madi.model.prompt import PAUSE, content
 from madi.model.sampler import Sampler
 
@@ -174,3 +175,37 @@ def test_images_after_twenty_guided_steps_equal_the_stock_pipelines(folder, edit
     with torch.no_grad():
         pixels = ours.codec.vae.decode(made / ours.codec.vae.config.scaling_factor, return_dict=False)[0]
     assert ((pixels / 2 + 0.5).clamp(0, 1) - theirs).abs().max() < 2e-4
+
+
+def test_numbers_are_read_as_they_are_stored(tmp_path, tiny_weights):
+    weights = tiny_weights()
+    torch.nn.Module.to(weights.packed.stock, torch.bfloat16)
+    checkpoint.save(tmp_path / "half", weights)
+    assert checkpoint.load(tmp_path / "half").packed.stock.dtype == torch.bfloat16
+    assert checkpoint.load(tmp_path / "half", dtype="float32").packed.stock.dtype == torch.float32
+
+
+def test_a_vae_under_older_names_loads_as_stock_loads_it(tmp_path, tiny_weights):
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    vae = AutoencoderKL(block_out_channels=(4,), norm_num_groups=2, latent_channels=4)  # with attention
+    vae.save_pretrained(tmp_path / "vae")
+    file = tmp_path / "vae" / "diffusion_pytorch_model.safetensors"
+    state = load_file(file)
+    renamed = {}
+    for name, value in state.items():
+        for new, former in old.items():
+            name = name.replace(f".{new}.", f".{former}.") if "attentions" in name else name
+        renamed[name] = value
+    assert renamed.keys() != state.keys()
+    save_file(renamed, file, {"format": "pt"})
+    loaded = Codec.load(tmp_path).vae.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "diffusion_pytorch_model-00001-of-00002.safetensors"])
+def test_tensors_that_diffusers_would_not_open_are_named(tmp_path, tiny_weights, name):
+    checkpoint.save(tmp_path / "base", tiny_weights())
+    part = tmp_path / "base" / "transformer"
+    (part / "diffusion_pytorch_model.safetensors").rename(part / name)
+    with pytest.raises(MadiError, match=f"{name}, but no file that diffusers opens"):
+        checkpoint.load(tmp_path / "base")

@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from peft import PeftModel
+from peft import LoraConfig, PeftModel, inject_adapter_in_model
 
 from madi.errors import MadiError
 from madi.model import lora
@@ -93,3 +93,21 @@ def test_a_missing_file_is_named(adapted, tiny_weights, name):
     (folder / name).unlink()
     with pytest.raises(MadiError, match=f"no {name}"):
         lora.load(folder, tiny_weights().packed.stock)
+
+
+@pytest.mark.parametrize(
+    "beside", [{"modules_to_save": ["proj_out"]}, {"trainable_token_indices": {"embed_tokens": [3]}}]
+)
+def test_what_was_trained_beside_the_adapters_is_merged_under_stock_names(tiny_weights, beside):
+    weights, names = tiny_weights(), set(tiny_weights().packed.stock.state_dict())
+    stock = weights.packed.stock
+    inject_adapter_in_model(LoraConfig(r=2, target_modules=["to_q"], **beside), stock)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in stock.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(std=0.1)
+    wanted = velocity(weights)
+    lora.merge(stock)
+    assert set(stock.state_dict()) == names
+    assert (velocity(weights) - wanted).abs().max() < 1e-5

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from madi.errors import MadiError
-from madi.model import checkpoint
+from madi.model import checkpoint, official
 
 BACK = {  # diffusers' names to the official repository's, as its conversion is documented
     "embed_tokens.": "llm.embed_tokens.",
@@ -81,3 +81,11 @@ def test_a_missing_part_is_named(folder, part):
     (folder / part).rename(folder / "elsewhere")
     with pytest.raises(MadiError, match=f"no {part}"):
         checkpoint.load(folder)
+
+
+def test_queries_keys_and_values_are_split_by_their_own_heights():
+    joined = torch.arange(8.0)[:, None].expand(8, 2)  # 4 rows of queries, 2 of keys, 2 of values
+    made = official.renamed({"llm.layers.3.self_attn.qkv_proj.weight": joined}, 4, 2)
+    rows = {name.split("to_")[1]: value[:, 0].tolist() for name, value in made.items()}
+    assert rows == {"q.weight": [0, 1, 2, 3], "k.weight": [4, 5], "v.weight": [6, 7]}
+    assert all(name.startswith("layers.3.self_attn.to_") for name in made)

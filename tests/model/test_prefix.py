@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from madi.model import prefix
-from madi.model.prompt import Prompt
+from madi.model.prompt import Branches, Prompt
 from madi.model.sampler import Sampler
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-4}
@@ -102,12 +102,52 @@ def test_a_part_may_not_cut_an_image():
 
 def test_the_unconditional_prompt_is_run_once_for_each_choice_of_factors(weights, monkeypatch):
     weights = weights[112]
-    sampler, noise = Sampler(weights.packed.float(), 1, 2.5, 1.5), draws(1, 4, 4, 4)
+    sampler, noise = Sampler(weights.packed.float(), 3, 2.5, 1.5), draws(1, 4, 4, 4)
     ran, prefill = [], prefix.prefill
     monkeypatch.setattr(prefix, "prefill", lambda *given: ran.append(len(given[1])) or prefill(*given))
     for _ in range(2):
         sampler([weights.tokens.branches("a", [draws(4, 4, 4)])], noise)
     assert ran == [2, 1, 2]
+
+
+def test_what_a_sampler_holds_goes_with_the_weights_that_made_it(tiny_weights):
+    weights = tiny_weights()
+    noise, asked = draws(1, 4, 4, 4), [weights.tokens.branches("a", [draws(4, 4, 4)])]
+    kept = Sampler(weights.packed, 2, 2.5, 1.5)
+    kept(asked, noise)
+    with torch.no_grad():
+        weights.packed.stock.embed_tokens.weight.mul_(2)
+    assert torch.equal(kept(asked, noise), Sampler(weights.packed, 2, 2.5, 1.5)(asked, noise))
+
+
+def test_an_unconditional_prompt_with_an_image_is_the_requests_own(tiny_weights):
+    weights = tiny_weights()
+    noise = draws(2, 4, 4, 4)
+    asked = [
+        Branches(weights.tokens.prompt("a", [image]), weights.tokens.prompt("", [image]))
+        for image in draws(2, 4, 4, 4, seed=1)
+    ]
+    together = Sampler(weights.packed, 2, 2.5, 1.5)(asked, noise)
+    alone = [Sampler(weights.packed, 2, 2.5, 1.5)([a], n[None]) for a, n in zip(asked, noise)]
+    assert torch.allclose(together, torch.cat(alone), atol=1e-4)
+
+
+def test_prompts_of_a_request_may_share_nothing(weights):
+    weights = weights[4096]
+    packed = weights.packed.float()
+    one, two = prefix.prefill(packed, [Prompt([1, 2]), Prompt([3, 4])], [0, 0], [9, 9])
+    alone = prefix.prefill(packed, [Prompt([3, 4])], [0], [9])[0]
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(two.parts(1), alone.parts(1)))
+
+
+def test_a_clusters_limit_counts_where_it_is_lower(tmp_path, monkeypatch):
+    monkeypatch.setattr(prefix, "CGROUP", tmp_path)
+    free = prefix.free_bytes(torch.device("cpu"))
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000\n")
+    assert prefix.free_bytes(torch.device("cpu")) > free / 2
+    (tmp_path / "memory.max").write_text("5000\n")
+    assert prefix.free_bytes(torch.device("cpu")) == 4000
 
 
 def test_requests_go_together_as_far_as_memory_allows(weights, monkeypatch):

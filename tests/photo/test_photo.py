@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import tiny_omnigen
 from PIL import Image
 
 from madi import images
@@ -15,12 +16,6 @@ from madi.photo import choice, edit
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    import sys
-    from pathlib import Path
-
-    sys.path.insert(0, str(Path(__file__).parents[1] / "edit"))
-    import tiny_omnigen
-
     return tiny_omnigen.weights_folder(tmp_path_factory.mktemp("photo") / "base")
 
 
@@ -53,6 +48,7 @@ MODES = {
     "deep.png": lambda p: Image.fromarray(noise(40, 40, 1).astype(np.uint16) * 257).save(p),
     "pixel.png": lambda p: Image.fromarray(noise(1, 1, 3).reshape(1, 1, 3)).save(p),
     "thread.png": lambda p: Image.fromarray(noise(1, 3000).reshape(1, 3000, 3)).save(p),
+    "clear.png": lambda p: Image.new("RGBA", (40, 40), (255, 0, 0, 0)).save(p),
     "large.jpg": lambda p: Image.fromarray(np.full((4000, 5000, 3), 90, np.uint8)).save(p),
 }
 
@@ -71,6 +67,10 @@ def test_a_picture_of_any_size_and_mode_is_edited(folder, tmp_path, name, capsys
     )
     if name == "turned.jpg":
         assert source.shape[0] > source.shape[1]
+    if name == "deep.png":
+        assert abs(source.mean() - noise(40, 40, 1).mean()) < 3 and source.std() < 90  # scaled, not cut off
+    if name == "clear.png":
+        assert source.min() == 255  # what shows is what is behind, not the hidden red
 
 
 def blank(width, height) -> bytes:
@@ -208,6 +208,48 @@ def test_an_image_tag_in_the_words_is_refused(folder, tmp_path, capsys):
     words = ["edit", "photo", tmp_path / "a.png", "<img><|image_1|></img> make it red", "--weights", folder]
     assert main(list(map(str, words))) == 2
     assert "<|image_1|> in the instruction" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["chosen.png", "pause_3.png", "source.png"])
+def test_a_picture_that_the_edits_would_replace_is_refused(folder, tmp_path, capsys, name):
+    (tmp_path / name).write_bytes(images.encode_png(noise(32, 32)))
+    assert run(folder, tmp_path / name, tmp_path) == 2
+    assert "would be replaced" in capsys.readouterr().err and (tmp_path / name).exists()
+
+
+def test_choosing_by_clip_dir_takes_the_edit_that_goes_the_captions_way(monkeypatch):
+    """Pictures and captions embed as unit vectors of our own; the edit along target minus source wins."""
+    from madi.score.clip import Clip
+
+    axes = {"from": [1, 0, 0], "to": [0, 1, 0]}
+    pictures = [[1, 0, 0], [1, -0.5, 0], [0, 1, 0]]  # the source, away from the target, there
+
+    class Fake(Clip):
+        def __init__(self, folder):
+            pass
+
+        def prepare(self, image):
+            return image
+
+        def images(self, prepared):
+            return np.array([np.array(v) / np.linalg.norm(v) for v in pictures])
+
+        def texts(self, captions):
+            return np.array([axes[c] for c in captions], float)
+
+    monkeypatch.setattr("madi.score.clip.Clip", Fake)
+    scores = choice.scored(noise(8, 8), [noise(8, 8)] * 2, ("from", "to"), ["clip_dir"], None, None)
+    assert scores["clip_dir"][1] == pytest.approx(1) and scores["clip_dir"][0] < 0
+    assert choice.choose(choice.wish("clip_dir", (0, 8), ("from", "to")), (0, 8), scores)[0] == 1
+
+
+def test_the_shipped_base_edits_the_shipped_scene_and_tells_what_its_cache_takes(tmp_path, capsys):
+    words = ["edit", "photo", "docs/scene.png", "make the purple moon yellow", "--out", tmp_path / "out"]
+    words += ["--steps", 2, "--choose", "clip_dir@dino>=0", "--captions", "a purple moon", "a yellow moon"]
+    assert main(list(map(str, words))) == 0
+    told = capsys.readouterr()
+    assert "tokens and up, 7,680 bytes each in the prefix cache" in told.err  # 6 layers, 2 x 160 wide, 4 bytes
+    assert "the highest clip_dir" in told.out and (tmp_path / "out" / "chosen.png").exists()
 
 
 def test_edits_of_an_earlier_run_do_not_stay(folder, tmp_path, capsys):
