@@ -97,6 +97,17 @@ class DataSlice(Part):
     source: TuneSet | BenchmarkSet
 
 
+class LatentSlice(Part):
+    """`data latents` and `data check`: how one set is encoded. `masked`: whether a training wants masked sources."""
+
+    set: str
+    size_px: Count
+    shards: Count
+    dtype: Literal["float32", "float16", "bfloat16"]
+    device: Literal["cpu", "cuda"]
+    masked: bool
+
+
 class PlanSlice(Part):
     """`prompts plan`: which share of the training edits gets a plan of at most `steps` steps."""
 
@@ -127,6 +138,8 @@ class RunSlice(Part):
     threads: Count
     base: str
     settings: Run
+    device: Literal["cpu", "cuda"] = "cpu"
+    shard: bool = False
 
 
 class EditorSlice(Part):

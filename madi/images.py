@@ -76,6 +76,11 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
 
 
+def blanked(image: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """The image [H,W,3] with its region [H,W,3] (white: at least half bright) in mid-grey."""
+    return np.where(region.mean(2, keepdims=True) >= 128, np.uint8(128), image)
+
+
 def phash(image: np.ndarray) -> str:
     """Perceptual hash, 16 hex digits: which of the 64 lowest cosine frequencies of the grey picture pass their median.
 

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -39,22 +39,28 @@ def _note(line: str) -> None:
         print(line, file=_log, flush=True)
 
 
-def progress(items: Iterable, total: int, label: str) -> Iterator:
-    """Hand on the items and tell how many of `total` are done: `label 12/80 15% 0:03 left`, at the end the rate."""
+def progress(items: Iterable, total: int, label: str, note: Callable[[], str] = str) -> Iterator:
+    """Hand on the items and tell how many of `total` are done: `label 12/80 15% 0:03 left`, at the end the rate.
+
+    note: what else there is to say, asked whenever a line is said.
+    """
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        items, tell = tqdm(items, total=total, desc=label, file=sys.stderr, leave=False), _note
+        bar = items = tqdm(items, total=total, desc=label, file=sys.stderr, leave=False)
+        tell = _note
     else:
-        tell = say
+        bar, tell = None, say
     start = last = time.monotonic()
     done = 0
     for item in items:
         yield item
         done += 1
         now = time.monotonic()
+        if bar is not None:
+            bar.set_postfix_str(note(), refresh=False)
         if now - last >= HEARTBEAT:
-            tell(heartbeat(label, done, total, now - start))
+            tell(f"{heartbeat(label, done, total, now - start)} {note()}".rstrip())
             last = now
     seconds = time.monotonic() - start
     tell(f"{label} {done}/{total} done in {clock(seconds)}{rate(done, seconds)}")

@@ -12,7 +12,8 @@ from madi.errors import MadiError
 from madi.shards import write_json
 
 PROVENANCE = "provenance.json"
-PACKAGES = ("torch", "diffusers", "transformers", "open_clip_torch", "timm", "numpy", "pyarrow", "pillow", "snakemake")
+PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "peft", "open_clip_torch", "timm", "numpy", "pyarrow")
+PACKAGES += ("pillow", "snakemake")
 
 
 def file_sha(path: Path | str) -> str:

@@ -75,12 +75,12 @@ PLAN = record(sample_id=KEY, plan=TEXTS, provider=KEY, model=KEY, prompt_sha=KEY
 
 LATENT = record(
     sample_id=KEY,
-    role=KEY,  # source_1, source_2, ..., target
-    shard=KEY,  # file name of the safetensors file, beside the index
-    name=TEXT,  # of the tensor in it: channels x h x w, float32
+    role=KEY,  # source_1, source_2, ..., target, masked_1
+    shard=KEY,  # file name of the safetensors file, from the index's folder
+    name=TEXT,  # of the tensor in it: mean and standard deviation, 2 x channels x h x w
     h=NUMBER,
     w=NUMBER,
-    sha256=TEXT,  # of the image's bytes
+    sha256=TEXT,  # of the tensor's bytes
 )
 
 EDIT_KEY = dict(editor=KEY, benchmark=KEY, sample_id=KEY, pause=NUMBER, seed=NUMBER)

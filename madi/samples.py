@@ -38,6 +38,10 @@ class Sample:
         """The target image, uint8 [H,W,3]; None if the sample has none."""
         return images.decode(self.row["target"]["bytes"], self._at("target")) if self.row["target"] else None
 
+    def region(self) -> np.ndarray | None:
+        """Where to edit, uint8 [H,W,3] (white); None if the sample does not say."""
+        return images.decode(self.row["region"]["bytes"], self._at("region")) if self.row["region"] else None
+
     def spec(self) -> dict:
         """What the sample's `spec` says; empty if it has none."""
         try:

@@ -46,7 +46,16 @@ class BenchmarkSet(Part):
     levels: Annotated[int, Field(ge=1, le=8)] | None = None
 
 
+class Latents(Part):
+    """The cache that trainings read: how many shards, the type of its numbers, and where the VAE runs."""
+
+    shards: Count = 1
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    device: Literal["cpu", "cuda"] = "cpu"
+
+
 class Data(Part):
+    latents: Latents = Latents()
     train: TuneSet
     validation: TuneSet
     benchmarks: dict[BenchmarkName, BenchmarkSet]
@@ -78,14 +87,61 @@ class Weights(Part):
 
 
 class Magd(Part):
-    """Masking-augmented diffusion: mask `rate` of the noise tokens with `probability` where noise is high."""
+    """Masking-augmented diffusion: mask `rate` of the noise tokens with `probability` where noise is high.
+
+    token: from the learnable pool, the token 0, or the patch embedding of latents that are 0. order: Eq. 4's (noise,
+    then mask) or Figure 1's caption (mask the image, then noise all). draw: one pool token a sample, or one each
+    masked token. loss: over all tokens (Eq. 5), or over the masked ones of masked samples.
+    """
 
     probability: Share
     noise_level: Share
     rate: Share
-    token: Literal["pool", "zero"]
+    token: Literal["pool", "zero", "zero_latent"]
+    order: Literal["noise_first", "mask_first"] = "noise_first"
+    draw: Literal["sample", "token"] = "sample"
+    loss: Literal["all", "masked"] = "all"
     pool_size: Count = 1024
     pool_width: Count = 256
+
+
+class MaskedSource(Part):
+    """The source with its region blanked, as one more image or in the source's place, for samples with a region; kept
+    with probability `keep` (sec. 3.1.3's "CFG of 0.5", read as dropout)."""
+
+    place: Literal["added", "replacing"]
+    keep: Share = 0.5
+
+
+class Lora(Part):
+    """Train low-rank adapters (and mask tokens) instead of all weights."""
+
+    rank: Count
+    alpha: Positive
+    targets: Annotated[list[str], Field(min_length=1)] = ["to_q", "to_k", "to_v", "to_out.0"]
+
+
+class Portion(Part):
+    """A part of the training stream: which samples, and how many an epoch (`count`) or which share of it (`weight`).
+
+    kind: edits or text to image; sets: of the `source` column; planned: with a plan, or without. None: all.
+    """
+
+    kind: Literal["edit", "t2i"] | None = None
+    sets: list[str] | None = None
+    planned: bool | None = None
+    count: Count | None = None
+    weight: Positive | None = None
+
+
+class Validate(Part):
+    """Edits of the first `samples` validation samples every so many steps, to look at."""
+
+    every: Count
+    samples: Count
+    steps: Count
+    guidance: NonNegative = 2.5
+    image_guidance: NonNegative = 1.5
 
 
 class Drop(Part):
@@ -122,7 +178,15 @@ class EditWeight(Part):
 
 
 class Run(Part):
-    """One training. In YAML a run may say `like: OTHER` and name only what differs."""
+    """One training. In YAML a run may say `like: OTHER` and name only what differs.
+
+    batch: samples a step, over all processes. micro_tokens: tokens that go through the model together on one process
+    (None: the whole batch); the gradient is the whole batch's whatever this is. precision: of the computation; the
+    weights, their gradients' sum and the optimizer are float32. checkpoint_blocks: recompute blocks in the backward
+    pass. ema: decay of averaged weights, which are then the result. posterior: VAE latents as means, or sampled anew at
+    each use. bad_samples: how many samples with broken latents are left out before training stops. keep_states: how
+    many of the newest states stay on disk.
+    """
 
     seed: Natural
     steps: Count
@@ -136,6 +200,19 @@ class Run(Part):
     magd: Magd | None
     drop: Drop
     edit_weight: EditWeight = EditWeight()
+    masked_source: MaskedSource | None = None
+    mixture: dict[Name, Portion] = {}
+    posterior: Literal["mean", "sample"] = "mean"
+    micro_tokens: Count | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    checkpoint_blocks: bool = False
+    compile_blocks: bool = False
+    ema: Annotated[float, Field(ge=0, lt=1)] | None = None
+    lora: Lora | None = None
+    bad_samples: Natural = 0
+    keep_states: Count = 2
+    validate_edits: Validate | None = None
+    tracker: Literal["tensorboard", "wandb"] | None = "tensorboard"
 
     @model_validator(mode="after")
     def _warm(self) -> "Run":
@@ -143,9 +220,24 @@ class Run(Part):
             raise ValueError("warmup_steps at most steps")
         return self
 
+    @model_validator(mode="after")
+    def _one_measure(self) -> "Run":
+        portions = self.mixture.values()
+        if portions and not (all(p.weight and not p.count for p in portions) or all(p.count for p in portions)):
+            raise ValueError("in a mixture, a count for every portion, or a weight for every portion")
+        if any(p.count and p.weight for p in portions):
+            raise ValueError("in a mixture, a count or a weight, not both")
+        return self
+
 
 class Train(Part):
+    """The trainings, and what each runs on: `processes` of one node with a `device` each; `shard` divides weights and
+    optimizer among them (FSDP2), else each holds all (DDP)."""
+
     runs: dict[Name, Run]
+    device: Literal["cpu", "cuda"] = "cpu"
+    processes: Count = 1
+    shard: bool = False
 
 
 class Sampler(Part):

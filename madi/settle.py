@@ -67,6 +67,7 @@ def slices(config: Config, tables: dict[str, Any]) -> dict[str, str]:
     """
     about = {"name": config.name, "seed": config.seed}
     parts: dict[str, model.Part] = {f"data/{name}": _data(config, name) for name in sets(config)}
+    parts["data/train/latents"] = _latents(config)
     parts["prompts"] = model.PlanSlice(**about, set="train", **config.prompts.plans.model_dump())
     for name in asked_sets(config):
         parts[f"prompts/{name}"] = model.QuestionSlice(
@@ -87,8 +88,14 @@ def _data(config: Config, name: str) -> model.DataSlice:
     return model.DataSlice(set=name, name=config.name, seed=config.seed, size_px=config.size_px, source=source)
 
 
+def _latents(config: Config) -> model.LatentSlice:
+    masked = any(run.masked_source for run in config.train.runs.values())
+    return model.LatentSlice(set="train", size_px=config.size_px, masked=masked, **config.data.latents.model_dump())
+
+
 def _run(config: Config, name: str, run: model.Run) -> model.RunSlice:
     common = {"size_px": config.size_px, "threads": config.threads, "base": config.model.base}
+    common |= {"device": config.train.device, "shard": config.train.shard}
     return model.RunSlice(run=name, name=config.name, seed=run.seed, settings=run, **common)
 
 

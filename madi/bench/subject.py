@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from diffusers import OmniGenPipeline, OmniGenTransformer2DModel
 
-from madi.bench.flops import ceiling
 from madi.model.checkpoint import load_tokenizer
 from madi.model.codec import Codec
+from madi.model.flops import ceiling
 from madi.model.packed import Packed
 from madi.model.prompt import Tokens
 from madi.model.sampler import scheduler

@@ -1,30 +1,32 @@
 """Encodes every source and target of a set once, so that trainings need neither pictures nor VAE.
 
-N images, H, W: px; C: latent channels; h, w: latent sides. A latent is the mean of the VAE's posterior, scaled as the
-model sees it, float32 [C, h, w]. Equal pictures share one tensor, named by their bytes.
+N images, H, W: px; C: latent channels; h, w: latent sides. Kept are the moments of the VAE's posterior, [2,C,h,w]: mean
+and standard deviation, scaled as the model sees them, so that a training may sample anew at each use. Equal pictures of
+a shard share one tensor, named by their bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from madi import images, samples, shards
-from madi.config import DataSlice
+from madi import images, shards
+from madi.config import LatentSlice
 from madi.errors import MadiError
 from madi.progress import progress
-from madi.records import LATENT
+from madi.records import LATENT, SAMPLE
 from madi.samples import Sample
 
-BATCH = 16  # images a call of the VAE
+PIXELS = 4 * 2**20  # a call of the VAE, and at most 16 images
 
 
-def run(job: DataSlice, file: Path, base: Path, index: Path, out: Path) -> None:
-    """Encode the samples in `file` by the VAE of `base`: tensors to `out`, what they are to `index`.
+def run(job: LatentSlice, file: Path, base: Path, part: int, index: Path, out: Path) -> None:
+    """Encode shard `part` of the samples in `file` by the VAE of `base`: tensors to `out`, what they are to `index`.
 
-    Errors: MadiError naming file, row and column of an image that is unreadable or of another size than `job.size_px`.
+    A shard holds the groups whose hash it is, whatever the order of the file; it may be empty. Errors: MadiError naming
+    file, row and column of an image that is unreadable or of another size than `job.size_px`.
     """
     import torch
     from safetensors.torch import save_file
@@ -33,25 +35,60 @@ def run(job: DataSlice, file: Path, base: Path, index: Path, out: Path) -> None:
 
     torch.set_num_threads(1)  # sums in one order: the same bytes on any machine, whatever --cores gives the job
     codec = Codec.load(base)
-    found = samples.load(file).values()
-    unique = {sha: image for sample in found for _, sha, image in pictures(sample, job.size_px)}
-    tensors = encode(unique, codec.encode)
+    codec.vae.to(job.device)
+    kind = getattr(torch, job.dtype)
+    tensors: dict = {}
+    found: list[tuple[str, str, str]] = []
+    for batch in batches(pictures(mine(file, part, job.shards), job), job.size_px):
+        found += [(sample, role, name) for sample, role, name, _ in batch]
+        fresh = {name: image for _, _, name, image in batch if name not in tensors}
+        tensors |= encoded(fresh, lambda pixels: codec.moments(pixels).to("cpu", kind))
     with shards.atomic(out) as partial:
         save_file(tensors, partial)
-    shards.write(index, (row for sample in found for row in rows(sample, tensors, out.name)), LATENT)
+    sums = {name: checksum(tensor) for name, tensor in tensors.items()}
+    shards.write(index, (row(*one, out.name, tensors, sums) for one in found), LATENT)
 
 
-def pictures(sample: Sample, size_px: int) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(role, sha256 of the bytes, image uint8 [H,W,3]) of each source and of the target."""
-    for role, data in encoded(sample):
-        image = sample.target() if role == "target" else sample.source(int(role.removeprefix("source_")) - 1)
-        if image.shape[:2] != (size_px, size_px):
-            found, where = f"{image.shape[1]}x{image.shape[0]} px", f"{sample.file} row {sample.number} column {role}"
-            raise MadiError(found, where, f"{size_px}x{size_px} px", "prepare the samples again")
-        yield role, images.sha256(data), image
+def mine(file: Path, part: int, count: int) -> Iterator[Sample]:
+    """The samples of one shard of `count`, streamed."""
+    rows = shards.read(file, SAMPLE, ["group_id"])
+    chosen = [number for number, row in enumerate(rows) if shard_of(row["group_id"], count) == part]
+    wanted = set(chosen)
+    stream = (Sample(row, str(file), n) for n, row in enumerate(shards.stream(file, SAMPLE)) if n in wanted)
+    return progress(stream, len(chosen), "latents")
 
 
-def encoded(sample: Sample) -> Iterator[tuple[str, bytes]]:
+def shard_of(group: str, count: int) -> int:
+    """Which of `count` shards a group of samples belongs to."""
+    return int(images.sha256(group.encode())[:8], 16) % count
+
+
+def pictures(found: Iterable[Sample], job: LatentSlice) -> Iterator[tuple[str, str, str, np.ndarray]]:
+    """(sample id, role, name, image uint8 [H,W,3]) of each source, of the target, and of the masked first source where
+    trainings want it and the sample has a region."""
+    for sample in found:
+        for role, data in roles(sample):
+            image = sample.target() if role == "target" else sample.source(int(role.removeprefix("source_")) - 1)
+            hold(image, sample, role, job.size_px)
+            yield sample.id, role, images.sha256(data), image
+        if job.masked and wants_masked(sample):
+            region = sample.region()
+            hold(region, sample, "region", job.size_px)
+            name = images.sha256(sample.row["sources"][0]["bytes"] + sample.row["region"]["bytes"])
+            yield sample.id, "masked_1", name, images.blanked(sample.source(), region)
+
+
+def wants_masked(sample: Sample) -> bool:
+    return bool(sample.row["region"]) and sample.count > 0
+
+
+def hold(image: np.ndarray, sample: Sample, role: str, size_px: int) -> None:
+    if image.shape[:2] != (size_px, size_px):
+        found, where = f"{image.shape[1]}x{image.shape[0]} px", f"{sample.file} row {sample.number} column {role}"
+        raise MadiError(found, where, f"{size_px}x{size_px} px", "prepare the samples again")
+
+
+def roles(sample: Sample) -> Iterator[tuple[str, bytes]]:
     """(role, bytes) of each source and of the target."""
     for index, picture in enumerate(sample.row["sources"]):
         yield f"source_{index + 1}", picture["bytes"]
@@ -59,20 +96,34 @@ def encoded(sample: Sample) -> Iterator[tuple[str, bytes]]:
         yield "target", sample.row["target"]["bytes"]
 
 
-def encode(unique: dict[str, np.ndarray], encoder: Callable) -> dict:
-    """Latents [C,h,w] by name; `encoder` takes uint8 [N,H,W,3] and gives [N,C,h,w]."""
-    names, latents = list(unique), {}
-    for start in progress(range(0, len(names), BATCH), -(-len(names) // BATCH), "latents (batches)"):
-        batch = names[start : start + BATCH]
-        means = encoder(np.stack([unique[name] for name in batch]))
-        latents |= {name: mean.float().contiguous().clone() for name, mean in zip(batch, means, strict=True)}
-    return latents
+def batches(stream: Iterable[tuple], size_px: int) -> Iterator[list[tuple]]:
+    """As many pictures as one call of the VAE takes."""
+    size, batch = max(1, min(16, PIXELS // size_px**2)), []
+    for one in stream:
+        batch.append(one)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
-def rows(sample: Sample, tensors: dict, shard: str) -> Iterator[dict]:
-    """Index rows of a sample."""
-    for role, data in encoded(sample):
-        name = images.sha256(data)
-        _, h, w = tensors[name].shape
-        row = {"sample_id": sample.id, "role": role, "shard": shard, "name": name, "h": h, "w": w, "sha256": name}
-        yield row
+def encoded(fresh: dict[str, np.ndarray], encoder: Callable) -> dict:
+    """Moments [2,C,h,w] by name; `encoder` takes uint8 [N,H,W,3] and gives [N,2,C,h,w]."""
+    if not fresh:
+        return {}
+    moments = encoder(np.stack(list(fresh.values())))
+    return {name: one.contiguous().clone() for name, one in zip(fresh, moments, strict=True)}
+
+
+def checksum(tensor) -> str:
+    """SHA-256 over a tensor's bytes."""
+    import torch
+
+    return images.sha256(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+
+
+def row(sample_id: str, role: str, name: str, shard: str, tensors: dict, sums: dict) -> dict:
+    """One row of the index."""
+    h, w = tensors[name].shape[-2:]
+    return {"sample_id": sample_id, "role": role, "shard": shard, "name": name, "h": h, "w": w, "sha256": sums[name]}

@@ -27,17 +27,36 @@ def prepare(
 
 @app.command()
 def latents(
-    config: Path = typer.Option(..., help="Slice of this set (JSON)."),
+    config: Path = typer.Option(..., help="Slice of this set's latents (JSON)."),
     samples: Path = typer.Option(..., help="Samples (Parquet)."),
     base: Path = typer.Option(..., help="Folder of the base editor, whose VAE encodes."),
     index: Path = typer.Option(..., help="Which tensor is which image (Parquet)."),
     out: Path = typer.Option(..., help="The tensors (safetensors)."),
+    part: int = typer.Option(0, min=0, help="Which shard, from 0."),
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
 ) -> None:
-    """Encode every source and target once, for all trainings."""
-    from madi.config import DataSlice, read
+    """Encode every source and target of one shard once, for all trainings."""
+    from madi.config import LatentSlice, read
     from madi.data.latents import run
     from madi.progress import log_to
 
     with log_to(log):
-        run(read(config, DataSlice), samples, base, index, out)
+        run(read(config, LatentSlice), samples, base, part, index, out)
+
+
+@app.command()
+def check(
+    config: Path = typer.Option(..., help="Slice of this set's latents (JSON)."),
+    samples: Path = typer.Option(..., help="Samples (Parquet)."),
+    part: list[Path] = typer.Option(..., help="Index of each shard, its tensors beside it."),
+    index: Path = typer.Option(..., help="The joined index (Parquet)."),
+    report: Path = typer.Option(..., help="How many shards, pictures, tensors and bytes (JSON)."),
+    log: Path | None = typer.Option(None, help="File that progress is also written to."),
+) -> None:
+    """Check every latent (count, shape, finite, checksum) before any training, and join the shards' indices."""
+    from madi.config import LatentSlice, read
+    from madi.data.check import run
+    from madi.progress import log_to
+
+    with log_to(log):
+        run(read(config, LatentSlice), samples, part, index, report)

@@ -28,14 +28,19 @@ class Codec:
         """The VAE of a weights folder alone. Errors: MadiError if it is missing or broken."""
         return cls(stored.read(Path(folder) / "vae", AutoencoderKL))
 
-    @torch.no_grad()
     def encode(self, pixels: np.ndarray) -> torch.Tensor:
         """uint8 [N,H,W,3] to latents [N,C,h,w]: the posterior's mean, scaled as the transformer sees it."""
+        return self.moments(pixels)[:, 0]
+
+    @torch.no_grad()
+    def moments(self, pixels: np.ndarray) -> torch.Tensor:
+        """uint8 [N,H,W,3] to [N,2,C,h,w]: the posterior's mean and standard deviation, scaled likewise."""
         if pixels.shape[1] % self.scale or pixels.shape[2] % self.scale:
             raise MadiError(f"an image of {pixels.shape[2]}x{pixels.shape[1]} px", expected=f"sides in {self.scale} px")
         x = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2)
         x = x.to(self.vae.device, self.vae.dtype) / 127.5 - 1
-        return self.vae.encode(x).latent_dist.mode() * self.vae.config.scaling_factor
+        found = self.vae.encode(x).latent_dist
+        return torch.stack([found.mean, found.std], 1) * self.vae.config.scaling_factor
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> np.ndarray:

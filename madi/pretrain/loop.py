@@ -8,30 +8,10 @@ from pathlib import Path
 
 import torch
 
+from madi.pretrain import kept
 from madi.pretrain.settings import Steps, rate
 from madi.progress import say
-from madi.train import state as kept
-
-
-class Average:
-    """Exponential moving average of a module's parameters, with a warm-up so that early weights are forgotten."""
-
-    def __init__(self, module: torch.nn.Module, decay: float):
-        self.module, self.decay, self.count = module, decay, 0
-        self.values = [p.detach().clone() for p in module.parameters()]
-
-    def update(self):
-        """Mix the present parameters in."""
-        self.count += 1
-        decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        torch._foreach_lerp_(self.values, [p.detach() for p in self.module.parameters()], 1 - decay)
-
-    def swap(self):
-        """Exchange average and present parameters; twice is nothing."""
-        for parameter, value in zip(self.module.parameters(), self.values):
-            kept = parameter.detach().clone()
-            parameter.data.copy_(value)
-            value.copy_(kept)
+from madi.train.average import Average
 
 
 def autocast(precision: str):

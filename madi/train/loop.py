@@ -1,4 +1,4 @@
-"""The training loop: float32, AdamW, warm-up and cosine, clipped gradients, kept every few steps.
+"""The training loop: batches divided, losses joined, AdamW, warm-up and cosine, states kept, stops foreseen.
 
 Shapes as in `batches`. Every step depends on the state before it and on its own number alone, so that an interrupted
 training that goes on ends in the same bits.
@@ -7,105 +7,170 @@ training that goes on ends in the same bits.
 from __future__ import annotations
 
 import math
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from madi.model.packed import Packed
+from madi import shards
+from madi.errors import MadiError
 from madi.progress import progress, say
 from madi.settings import Run
-from madi.train import magd, mask_tokens, state
-from madi.train.batches import Batch, Batches
+from madi.train import state
+from madi.train.ahead import ahead
+from madi.train.average import Average
+from madi.train.batches import Batches, Row, together
+from madi.train.deadline import Deadline
+from madi.train.lease import Lease
+from madi.train.meter import Meter
+from madi.train.micro import divided
+from madi.train.team import Team
+from madi.train.trainee import Trainee, learning_rate, optimizer_of
 
-COLUMNS = ("step", "loss", "masked", "unmasked", "edit", "t2i", "masked_share", "gradient", "learning_rate")
-
-
-class Trainee(torch.nn.Module):
-    """The transformer and, in MAgD runs, the mask tokens."""
-
-    def __init__(self, packed: Packed, run: Run):
-        super().__init__()
-        self.packed = packed
-        hidden = packed.stock.config.hidden_size
-        self.mask_tokens = mask_tokens.build(run.magd, hidden, run.seed) if run.magd else None
-        self.pool_size = run.magd.pool_size if run.magd else 0
-
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """Predicted velocity [B,C,h,w] at the noisy, possibly masked images of a batch."""
-        x = magd.interpolate(batch.image, batch.noise, batch.t)
-        if self.mask_tokens is None:
-            return self.packed(x, batch.t, batch.prompts)
-        token = self.mask_tokens((batch.index * self.pool_size).long())
-        return self.packed(x, batch.t, batch.prompts, partial(magd.corrupt, mask=batch.mask, token=token))
+PARTS = ("masked", "unmasked", "edit", "t2i")
+COLUMNS = ("step", "loss", *PARTS, "masked_share", "changed", "skipped", "gradient", "learning_rate")
 
 
-def learning_rate(step: int, run: Run) -> float:
-    """Linear warm-up to the full rate, then a cosine to 0 at the last step."""
-    if step < run.warmup_steps:
-        return run.learning_rate * (step + 1) / run.warmup_steps
-    done = (step - run.warmup_steps + 1) / (run.steps - run.warmup_steps)
-    return run.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+class Training:
+    """A trainee joined with its team, its optimizer and its average."""
+
+    def __init__(self, trainee: Trainee, batches: Batches, run: Run, team: Team):
+        self.trainee, self.batches, self.run, self.team = trainee, batches, run, team
+        self.model = team.prepared(trainee)
+        self.optimizer = optimizer_of(trainee, run)
+        self.average = Average(trainee, run.ema) if run.ema is not None else None
 
 
-def optimizer_of(trainee: Trainee, run: Run) -> torch.optim.Optimizer:
-    """AdamW; only matrices decay, neither norms and biases nor embeddings (an unused row stays as it is)."""
-    groups: dict[bool, list] = {True: [], False: []}
-    for name, parameter in trainee.named_parameters():
-        groups[parameter.ndim > 1 and "embed_tokens" not in name and "pool" not in name].append(parameter)
-    decays = [
-        {"params": groups[True], "weight_decay": run.weight_decay},
-        {"params": groups[False], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([group for group in decays if group["params"]], lr=run.learning_rate, fused=True)
+@dataclass(frozen=True)
+class Around:
+    """What a training meets on its way. folder: of its states; look: called after a step, to validate; track: given a
+    step's figures."""
+
+    name: str
+    folder: Path
+    deadline: Deadline
+    meter: Meter
+    lease: Lease | None
+    look: Callable[[int], None]
+    track: Callable[[dict, int], None]
 
 
-def freeze_row(weight: torch.nn.Parameter, row: int) -> None:
-    """Keep one embedding row out of training: the pause token of runs that are not expressive."""
-    weight.register_hook(lambda gradient: gradient.index_fill(0, torch.tensor(row, device=gradient.device), 0.0))
+def train(training: Training, around: Around) -> torch.Tensor:
+    """Train to the last step, from the newest state if there is one; gives the loss log [steps, COLUMNS].
 
-
-def train(trainee: Trainee, batches: Batches, run: Run, folder: Path, name: str) -> torch.Tensor:
-    """Train to the last step, from the state in `folder` if there is one; gives the loss log [steps, COLUMNS]."""
-    optimizer = optimizer_of(trainee, run)
-    if not run.expressive:
-        freeze_row(trainee.packed.stock.embed_tokens.weight, batches.tokens.pause_id)
-    kept = state.load(folder, trainee, optimizer)
+    Errors: MadiError where time is up (the state is kept), for a loss that is not finite, for too many bad latents.
+    """
+    run, team, name = training.run, training.team, around.name
+    kept = state.load(around.folder, training.trainee, training.optimizer, training.average)
     log = torch.zeros(0, len(COLUMNS), dtype=torch.float64) if kept is None else kept
-    if len(log):
+    if len(log) and team.main:
         say(f"train {name}: goes on after step {len(log)} of {run.steps}")
-    for number in progress(range(len(log), run.steps), run.steps - len(log), f"train {name}"):
-        row = step(trainee, optimizer, batches[number], run, number)
+    steps = ahead(training.batches, len(log), run.steps) if len(log) < run.steps else ()
+    if team.main:
+        steps = progress(steps, run.steps - len(log), f"train {name}", lambda: around.meter.told)
+    for number, (rows, bad), waited in steps:
+        hold_bad(bad, log, run, team.main)
+        row = step(training, rows, len(bad), number, around.folder)
         log = torch.cat([log, row[None]])
-        if len(log) % run.save_every == 0 and len(log) < run.steps:
-            state.save(folder, trainee, optimizer, log)
-            say(f"train {name}: {describe(log[-run.save_every :])}")
+        around.meter.waiting(waited)
+        around.meter.count(rows)
+        figures = around.meter.read(row[1].item())
+        around.track(dict(zip(COLUMNS[1:], row[1:].tolist())) | figures, number + 1)
+        stop = len(log) < run.steps and team.sum(torch.tensor([float(around.deadline.over())])).item() > 0
+        if stop or (len(log) % run.save_every == 0 and len(log) < run.steps):
+            keep(training, around, log)
+        if stop:
+            what = f"{around.deadline.why} after step {len(log)} of {run.steps}"
+            raise MadiError(what, name, do="run it again: it goes on")
+        around.look(len(log))
     return log
 
 
-def step(trainee: Trainee, optimizer, batch: Batch, run: Run, number: int) -> torch.Tensor:
-    """One update; gives its row of the log."""
-    for group in optimizer.param_groups:
+def step(training: Training, rows: Sequence[Row], bad: int, number: int, folder: Path) -> torch.Tensor:
+    """One update by a batch's rows; gives its row of the log.
+
+    The loss is the sum over all samples of their weighted means, divided by how many have a weight: the same however
+    the rows are divided among processes and micro-batches. Errors: MadiError where it is not finite; weights stay.
+    """
+    run, team = training.run, training.team
+    for group in training.optimizer.param_groups:
         group["lr"] = learning_rate(number, run)
-    predicted, target = trainee(batch), magd.velocity(batch.image, batch.noise)
-    loss = magd.squared_error(predicted, target, batch.weight).mean()
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    gradient = torch.nn.utils.clip_grad_norm_(trainee.parameters(), run.gradient_clip)
-    optimizer.step()
-    plain = magd.squared_error(predicted.detach(), target)
-    return log_row(number, loss.detach(), plain, batch, gradient, learning_rate(number, run))
+    training.optimizer.zero_grad(set_to_none=True)
+    total = max(1, sum(bool((row.weight > 0).any()) for row in rows))
+    mine = divided([row.length for row in rows], team.count, run.micro_tokens)[team.number]
+    sums = torch.zeros(1 + len(PARTS), dtype=torch.float64)
+    for places in mine:
+        batch = together([rows[place] for place in places]).to(team.device)
+        with team.joining(training.model, places is mine[-1]):
+            loss, plain = training.model(batch)
+            (loss.sum() * (team.count / total)).backward()  # gradients are averaged over processes
+        sums += tally(loss.detach(), plain, batch.mask.any(1), batch.edit)
+    sums = team.sum(sums)
+    gradient = torch.nn.utils.clip_grad_norm_(training.trainee.parameters(), run.gradient_clip)
+    gradient = float(gradient.full_tensor() if hasattr(gradient, "full_tensor") else gradient)
+    if not math.isfinite(sums[0]) or not math.isfinite(gradient):
+        raise not_finite(rows, sums[0].item() / total, gradient, number, folder, team.main)
+    training.optimizer.step()
+    if training.average is not None:
+        training.average.update()
+    return log_row(number, sums, rows, total, bad, gradient, learning_rate(number, run))
 
 
-def log_row(number: int, loss, plain: torch.Tensor, batch: Batch, gradient, rate: float) -> torch.Tensor:
-    """COLUMNS of one step [9]: `loss` weighted, as trained on; the four parts plain, NaN where a part has no sample."""
-    masked = batch.mask.any(1)
-    parts = [plain[chosen].mean() for chosen in (masked, ~masked, batch.edit, ~batch.edit)]
-    return torch.tensor([number + 1, loss, *parts, masked.double().mean(), gradient, rate], dtype=torch.float64)
+def tally(loss, plain: torch.Tensor, masked: torch.Tensor, edit: torch.Tensor) -> torch.Tensor:
+    """Sums [1 + PARTS] of a micro-batch: the weighted loss, and the plain errors of each part."""
+    return torch.stack([loss.sum(), *(plain[some].sum() for some in (masked, ~masked, edit, ~edit))]).double().cpu()
+
+
+def log_row(number: int, sums, rows: Sequence[Row], total: int, bad: int, gradient: float, rate: float) -> torch.Tensor:
+    """COLUMNS of one step: `loss` weighted, as trained on; the four parts plain, NaN where a part has no sample."""
+    masked, edit = torch.tensor([row.mask.any() for row in rows]), torch.tensor([row.edit for row in rows])
+    parts = [value / some.sum() for value, some in zip(sums[1:], (masked, ~masked, edit, ~edit))]
+    changed = torch.tensor([row.changed for row in rows], dtype=torch.float64).nanmean()
+    values = [number + 1, sums[0] / total, *parts, masked.double().mean(), changed, bad, gradient, rate]
+    return torch.tensor([float(value) for value in values], dtype=torch.float64)
+
+
+def keep(training: Training, around: Around, log: torch.Tensor) -> None:
+    """Write a state; all processes give their part, the main one writes."""
+    tensors = state.gathered(training.trainee, training.optimizer, training.average, log)
+    if training.team.main:
+        if around.lease is not None:
+            around.lease.hold()
+        state.write(around.folder, tensors, training.run.keep_states)
+        say(f"train {around.name}: {describe(log[-training.run.save_every :])}")
+
+
+def hold_bad(bad: Sequence[MadiError], log: torch.Tensor, run: Run, speak: bool) -> None:
+    """Say which latents were left out. Errors: MadiError where they are too many, in all steps together."""
+    for fault in bad if speak else ():
+        say(f"warning: {fault}; its sample is left out")
+    count = int(log[:, COLUMNS.index("skipped")].sum()) + len(bad)
+    if count > run.bad_samples:
+        raise MadiError(
+            f"{count} samples with broken latents, the last: {bad[-1] if bad else 'before this state'}",
+            "bad_samples",
+            f"at most {run.bad_samples}",
+            "encode the shard again",
+        )
+    if bad and len(bad) == run.batch:
+        raise MadiError("no sample of this batch has whole latents", "latents", do="encode the shard again")
+
+
+def not_finite(rows, loss: float, gradient: float, number: int, folder: Path, write: bool) -> MadiError:
+    """The error of a step whose loss or gradient is not finite, with the batch's samples on file."""
+    path = folder / f"not-finite-step-{number + 1:07}.json"
+    if write:
+        told = [{"sample": row.id, "t": row.t.item(), "masked": bool(row.mask.any())} for row in rows]
+        shards.write_json(path, {"step": number + 1, "loss": str(loss), "gradient": str(gradient), "batch": told})
+    what = f"loss {loss:.4g} with gradient {gradient:.4g} in step {number + 1}"
+    return MadiError(what, path, "finite numbers", "its samples are in that file; the state before it is kept")
 
 
 def describe(log: torch.Tensor) -> str:
     """The means of the last steps, in words."""
     last = dict(zip(COLUMNS, log.nanmean(0).tolist()))
-    parts = ", ".join(f"{name} {last[name]:.3f}" for name in COLUMNS[2:6] if not math.isnan(last[name]))
-    return f"step {int(log[-1, 0])}, loss {last['loss']:.3f} ({parts})"
+    parts = ", ".join(f"{name} {last[name]:.3f}" for name in PARTS if not math.isnan(last[name]))
+    return (
+        f"step {int(log[-1, 0])}, loss {last['loss']:.3f} ({parts}), {last['changed']:.0%} of an edit's latents change"
+    )

@@ -1,6 +1,6 @@
 """The mask token of Eq. 4: one of a learnable pool, through an MLP of the time embedder's shape, or zero.
 
-Shapes: B samples, N tokens in the pool, w their width, W hidden width. Used in training alone.
+Shapes: B samples, T noise tokens a sample, N tokens in the pool, w their width, W hidden width. Used in training alone.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class MaskPool(torch.nn.Module):
             with torch.no_grad():
                 parameter.normal_(std=0.02, generator=generator) if parameter.ndim > 1 else parameter.zero_()
 
-    def forward(self, index: torch.Tensor) -> torch.Tensor:
-        """Mask tokens [B,W] of pool indices [B]."""
-        return self.mlp(self.pool(index))
+    def forward(self, place: torch.Tensor) -> torch.Tensor:
+        """Mask tokens [..., W] at places in the pool [...], each in [0, 1)."""
+        return self.mlp(self.pool((place * self.pool.num_embeddings).long()))
 
 
 class ZeroToken(torch.nn.Module):
@@ -34,13 +34,11 @@ class ZeroToken(torch.nn.Module):
         super().__init__()
         self.hidden = hidden
 
-    def forward(self, index: torch.Tensor) -> torch.Tensor:
-        """Zeros [B,W]."""
-        return torch.zeros(len(index), self.hidden, device=index.device)
+    def forward(self, place: torch.Tensor) -> torch.Tensor:
+        """Zeros [..., W]."""
+        return torch.zeros(*place.shape, self.hidden, device=place.device)
 
 
 def build(magd: Magd, hidden: int, seed: int) -> torch.nn.Module:
-    """The mask tokens a run asks for."""
-    if magd.token == "zero":
-        return ZeroToken(hidden)
-    return MaskPool(magd.pool_size, magd.pool_width, hidden, seed)
+    """The mask tokens a run asks for. Zero latents' token is the patch embedding's own: `ZeroToken` stands in here."""
+    return MaskPool(magd.pool_size, magd.pool_width, hidden, seed) if magd.token == "pool" else ZeroToken(hidden)

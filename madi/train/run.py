@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,50 +13,156 @@ import torch
 from madi import provenance, shards
 from madi.config import RunSlice
 from madi.errors import MadiError
-from madi.model import checkpoint
-from madi.records import LATENT
-from madi.train import examples, loop, state
+from madi.model import checkpoint, flops, lora
+from madi.train import card, examples, loop, state, track
 from madi.train.batches import Batches
+from madi.train.deadline import Deadline
+from madi.train.lease import only_writer
+from madi.train.meter import Meter
+from madi.train.team import Team
+from madi.train.trainee import Trainee
+from madi.train.validate import Validation
 
 
-def run(job: RunSlice, samples: Path, plans: Path | None, latents: Path, out: Path, states: Path, table: Path) -> None:
-    """Train `job`. latents: the index; out: the manifest, with the weights in the folder `weights` beside it.
+@dataclass(frozen=True)
+class Files:
+    """samples, latents (the index), plans, validation: what is read. out: the manifest, with the weights in the folder
+    `weights` beside it; table: the loss log; states: where interrupted trainings wait; logs: the tracker's folder."""
 
-    states: where interrupted trainings wait; this one's is named by all it depends on, and goes when it is done.
+    samples: Path
+    latents: Path
+    out: Path
+    table: Path
+    states: Path
+    logs: Path
+    plans: Path | None = None
+    validation: Path | None = None
+
+
+def run(job: RunSlice, files: Files, minutes: float | None = None) -> None:
+    """Train `job`, alone or as one of several processes. minutes: stop by then, with the state kept.
+
+    The state's folder is named by all that the training depends on, and goes when it is done.
     """
-    if job.settings.expressive and plans is None:
-        raise MadiError(f"{job.run} is expressive, and there are no plans", "command line", "--plans FILE")
-    exactly(job.threads)
-    folder = states / fingerprint(job, samples, plans, latents)
-    with state.only_writer(folder):
+    check(job, files)
+    exactly(job)
+    team = Team(job.device, job.shard, job.settings.tracker, files.logs)
+    folder = files.states / fingerprint(job, files)
+    writer = only_writer(folder) if team.main else contextlib.nullcontext()
+    with Deadline(minutes) as deadline, writer as lease:
+        team.wait()
+        began = time.monotonic()
         weights = checkpoint.load(job.base)
-        found = examples.Latents(latents)
-        batches = Batches(examples.read(samples, plans, found), found, weights.tokens, job.settings)
-        trainee = loop.Trainee(weights.packed, job.settings)
-        log = loop.train(trainee, batches, job.settings, folder, job.run)
-        learned = trainee.mask_tokens.state_dict() if trainee.mask_tokens else {}
-        checkpoint.save(out.parent / "weights", weights, learned or None)
-        write_table(table, log)
-        shards.write_json(out, provenance.file_shas(out.parent / "weights"))
-        shutil.rmtree(folder)
+        training, around = prepared(job, files, team, weights, folder, deadline, lease)
+        log = loop.train(training, around)
+        if training.average is not None:
+            training.average.swap()
+        learned = state.weights(training.trainee)
+        if team.main:
+            finish(job, files, learned, log, time.monotonic() - began, team.count)
+            shutil.rmtree(folder)
+        team.wait()
 
 
-def exactly(threads: int) -> None:
-    """The same sums in the same order: threads from the config, deterministic kernels."""
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+def check(job: RunSlice, files: Files) -> None:
+    """What can be refused before anything is loaded."""
+    if job.settings.expressive and files.plans is None:
+        raise MadiError(f"{job.run} is expressive, and there are no plans", "command line", "--plans FILE")
+    if job.settings.validate_edits and files.validation is None:
+        raise MadiError(f"{job.run} validates, and there are no samples", "command line", "--validation FILE")
+    track.check(job.settings)
+
+
+def prepared(job: RunSlice, files: Files, team: Team, weights: checkpoint.Weights, folder: Path, deadline, lease):
+    """The training and what it meets on its way."""
+    found = examples.Latents(files.latents)
+    batches = Batches(examples.read(files.samples, files.plans, found), found, weights.tokens, job.settings)
+    training = loop.Training(Trainee(weights.packed, job.settings), batches, job.settings, team)
+    tracked = track.Track(team, job.settings, job.run)
+    kind = torch.bfloat16 if job.settings.precision == "bfloat16" else torch.float32
+    ceiling = team.sum(torch.tensor([flops.ceiling(team.device, kind, 0.3)])).item()
+    meter = Meter(weights.packed.stock.config, team.device, ceiling)
+    look = looking(job, files, training, weights, tracked)
+    return training, loop.Around(job.run, folder, deadline, meter, lease, look, tracked.figures)
+
+
+def looking(job: RunSlice, files: Files, training: loop.Training, weights: checkpoint.Weights, tracked: track.Track):
+    """What is done after each step: validation, where the run asks for it and it is time."""
+    settings = job.settings
+    if settings.validate_edits is None:
+        return lambda done: None
+    validation = Validation(files.validation, weights, settings, job.size_px)
+
+    def look(done: int) -> None:
+        if done % settings.validate_edits.every and done != settings.steps:
+            return
+        with averaged(training), training.team.whole(training.model):
+            made = validation.edits()
+        if training.team.main:
+            validation.write(files.out.parent / "validation" / f"step_{done:07}.jpg", made)
+            tracked.pictures(made, done)
+
+    return look
+
+
+@contextlib.contextmanager
+def averaged(training: loop.Training):
+    """Within the block, the averaged weights where there are any."""
+    if training.average is not None:
+        training.average.swap()
+    try:
+        yield
+    finally:
+        if training.average is not None:
+            training.average.swap()
+
+
+def finish(job: RunSlice, files: Files, learned: dict, log: torch.Tensor, seconds: float, processes: int) -> None:
+    """Write weights, card, manifest, loss log and what the training was."""
+    out = files.out.parent
+    save(out, job, learned)
+    card.write(out / "weights", job)
+    write_table(files.table, log)
+    inputs = {p.name: provenance.file_sha(p) for p in (files.samples, files.plans, files.latents) if p is not None}
+    facts = {"config": job.model_dump(mode="json"), "inputs": inputs, "base": provenance.folder_sha(job.base)}
+    facts |= {"processes": processes, "hours_of_last_go": round(seconds / 3600, 4)}
+    provenance.write_provenance(out / "run.json", **facts)
+    shards.write_json(files.out, provenance.file_shas(out / "weights"))
+
+
+def save(out: Path, job: RunSlice, learned: dict[str, torch.Tensor]) -> None:
+    """The trained tensors on the base as a stock folder `weights`, in the base's own type; adapters in `lora` too."""
+    base = checkpoint.load(job.base)
+    stock, kind = base.packed.stock, base.packed.stock.dtype
+    torch.nn.Module.to(stock, torch.float32)
+    if job.settings.lora:
+        lora.inject(stock, job.settings.lora.rank, job.settings.lora.alpha, job.settings.lora.targets)
+    own = {n.removeprefix("packed.stock."): v for n, v in learned.items() if n.startswith("packed.stock.")}
+    missing, unknown = stock.load_state_dict(own, strict=False)
+    if unknown or (missing and not job.settings.lora):
+        raise MadiError(f"tensors {', '.join([*missing, *unknown][:3])} do not fit", job.base, "what was trained")
+    if job.settings.lora:
+        lora.save(out / "lora", stock)
+        lora.merge(stock)
+    torch.nn.Module.to(stock, kind)
+    masks = {n.removeprefix("mask_tokens."): v for n, v in learned.items() if n.startswith("mask_tokens.")}
+    checkpoint.save(out / "weights", base, masks or None)
+
+
+def exactly(job: RunSlice) -> None:
+    """The same sums in the same order: threads from the config and, on a CPU, deterministic kernels."""
+    torch.set_num_threads(job.threads)
+    torch.use_deterministic_algorithms(job.device == "cpu")
     torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and nothing reads such memory
 
 
-def fingerprint(job: RunSlice, samples: Path, plans: Path | None, latents: Path) -> str:
+def fingerprint(job: RunSlice, files: Files) -> str:
     """What a kept state belongs to: the run's settings, its inputs (not where they lie), and the code.
 
-    The index names pictures and no tensors, so that a VAE made anew leaves it as it was: the tensors count themselves.
+    The index of the latents holds the checksum of each tensor, so that the tensors need not be read again.
     """
-    names = {row["shard"] for row in shards.stream(latents, LATENT)}
-    tensors = [latents.parent / name for name in sorted(names)]
-    inputs = [provenance.file_sha(path) for path in (samples, plans, latents, *tensors) if path is not None]
-    facts = job.model_dump(mode="json", exclude={"base", "name"})
+    inputs = [provenance.file_sha(path) for path in (files.samples, files.plans, files.latents) if path is not None]
+    facts = job.model_dump(mode="json", exclude={"base", "name", "device", "shard"})
     return state.key(facts, inputs, provenance.folder_sha(job.base), provenance.code_sha())
 
 

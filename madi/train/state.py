@@ -1,21 +1,34 @@
-"""A training's state between interruptions: one safetensors file, whole or not at all, one writer at a time."""
+"""A training's states between interruptions: one safetensors file each, whole or not at all, the newest few kept.
+
+A file holds whole tensors under the model's own names, however many processes trained it, so that as many as one likes
+go on from it: weights, both moments of AdamW, the average, the loss log [steps, columns] (float64). No random state:
+every draw of a step follows from its number.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-from collections.abc import Iterator
+import re
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 
 from madi import images, shards
 from madi.errors import MadiError
+from madi.progress import say
+from madi.train.average import Average
 
-FILE = "state.safetensors"
+FILE = re.compile(r"step-(\d{7})\.safetensors")
+WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True, strict=False)
 
 
 def key(*facts: object) -> str:
@@ -23,43 +36,81 @@ def key(*facts: object) -> str:
     return images.sha256(json.dumps(facts, sort_keys=True).encode())[:16]
 
 
-@contextlib.contextmanager
-def only_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder for this process. Errors: MadiError if another training does."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise MadiError("another training is writing here", folder, do="wait for it, or stop it") from None
-        yield
+def weights(trainee: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """All trained tensors by name, whole, on the CPU of the main process (elsewhere none). Called by all processes."""
+    return get_model_state_dict(trainee, options=WHOLE)
 
 
-def save(folder: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer, log: torch.Tensor) -> None:
-    """Keep weights, optimizer moments and the loss log [steps done, columns] (float64)."""
-    tensors = {f"module.{name}": value for name, value in module.state_dict().items()} | {"log": log}
-    for number, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": value for name, value in moments.items()}
-    with shards.atomic(folder / FILE) as partial:
-        save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
+def gathered(trainee, optimizer, average: Average | None, log: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What a file holds. Called by all processes; only the main one gets it."""
+    found = {f"model.{name}": value for name, value in weights(trainee).items()}
+    for name, moments in get_optimizer_state_dict(trainee, optimizer, options=WHOLE)["state"].items():
+        found |= {f"optimizer.{kind}.{name}": value for kind, value in moments.items()}
+    if average is not None:
+        found |= {f"average.{name}": _whole(value) for name, value in zip(average.names, average.values)}
+    return found | {"log": log}
 
 
-def load(folder: Path, module: torch.nn.Module, optimizer: torch.optim.Optimizer) -> torch.Tensor | None:
-    """Put a kept state back and give its loss log; None if there is none. Errors: MadiError for a broken file."""
-    path = folder / FILE
-    if not path.exists():
-        return None
+def _whole(value: torch.Tensor) -> torch.Tensor:
+    return (value.full_tensor() if hasattr(value, "full_tensor") else value).cpu()
+
+
+def write(folder: Path, tensors: dict[str, torch.Tensor], keep: int) -> None:
+    """Write the state after its log's last step, then drop all but the newest `keep`. Errors: MadiError where the disk
+    will not take it; what was there stays."""
+    path = folder / f"step-{len(tensors['log']):07}.safetensors"
     try:
-        tensors = load_file(path)
-    except SafetensorError as fault:
-        raise MadiError(f"not a whole safetensors file ({fault})", path, do="delete it; training begins anew") from None
-    module.load_state_dict(_below("module.", tensors))
-    moments: dict[int, dict[str, torch.Tensor]] = {}
+        with shards.atomic(path) as partial:
+            save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
+    except (OSError, SafetensorError) as fault:
+        left = ", ".join(one.name for one in files(folder)[:1]) or "none"
+        needed = sum(value.numel() * value.element_size() for value in tensors.values()) / 1e9
+        do = f"make room for {needed:.2f} GB and run again: it goes on from the newest state ({left})"
+        raise MadiError(f"the state cannot be written ({' '.join(str(fault).split())})", path, do=do) from None
+    for old in files(folder)[keep:]:
+        old.unlink()
+
+
+def files(folder: Path) -> list[Path]:
+    """States in a folder, the newest first."""
+    return sorted((path for path in folder.glob("step-*") if FILE.fullmatch(path.name)), reverse=True)
+
+
+def load(folder: Path, trainee, optimizer, average: Average | None) -> torch.Tensor | None:
+    """Put the newest whole state back and give its loss log; None where there is none. A broken one is passed over."""
+    for path in files(folder):
+        try:
+            with safe_open(path, "pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                put_back(tensors, trainee, optimizer, average)
+                return tensors["log"]
+        except (SafetensorError, OSError, KeyError) as fault:
+            say(f"warning: {path}: not a whole state ({fault}); the one before it is taken")
+    return None
+
+
+def put_back(tensors: dict[str, torch.Tensor], trainee, optimizer, average: Average | None) -> None:
+    """Tensors of a state file to where they came from; each process takes its own part of them."""
+    set_model_state_dict(trainee, _below("model.", tensors), options=WHOLE)
+    moments: dict[str, dict[str, torch.Tensor]] = {}
     for name, value in _below("optimizer.", tensors).items():
-        number, moment = name.split(".")
-        moments.setdefault(int(number), {})[moment] = value
-    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
-    return tensors["log"]
+        kind, _, parameter = name.partition(".")
+        moments.setdefault(parameter, {})[kind] = value
+    given = {"state": moments, "param_groups": get_optimizer_state_dict(trainee, optimizer)["param_groups"]}
+    set_optimizer_state_dict(trainee, optimizer, given, options=WHOLE)
+    if average is not None:
+        average.count = len(tensors["log"])
+        for name, value in zip(average.names, average.values):
+            value.copy_(_like(tensors[f"average.{name}"], value))
+
+
+def _like(whole: torch.Tensor, part: torch.Tensor) -> torch.Tensor:
+    """A whole tensor, divided as `part` is."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    if isinstance(part, DTensor):
+        return distribute_tensor(whole.to(part.device), part.device_mesh, part.placements)
+    return whole.to(part.device)
 
 
 def _below(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,5 +1,6 @@
 """`madi train ...`"""
 
+import os
 from pathlib import Path
 
 import typer
@@ -16,19 +17,26 @@ def train() -> None:
 def run_(
     config: Path = typer.Option(..., help="Slice of this run (JSON)."),
     samples: Path = typer.Option(..., help="Training samples (Parquet)."),
-    latents: Path = typer.Option(..., help="Latent index (Parquet), its tensors beside it."),
+    latents: Path = typer.Option(..., help="Latent index (Parquet), its shards where it says."),
     out: Path = typer.Option(..., help="Manifest of the weights (JSON); they go to the folder `weights` beside it."),
     state: Path = typer.Option(..., help="Folder where interrupted trainings wait."),
     table: Path = typer.Option(..., help="Loss of every step (CSV)."),
     plans: Path | None = typer.Option(None, help="Plans (Parquet), for an expressive run."),
+    validation: Path | None = typer.Option(None, help="Samples to validate on (Parquet), for a run that does."),
+    track: Path = typer.Option(Path("runs"), help="Folder of the tracker's files."),
+    budget_minutes: float | None = typer.Option(None, min=0, help="Stop by then with the state kept (exit code 2)."),
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
 ) -> None:
-    """Train one run; go on from where an interrupted run of it stopped."""
+    """Train one run, or go on from where an interrupted one stopped.
+
+    Several processes: `torchrun --nproc-per-node=N -m madi train run ...`, or `accelerate launch`.
+    """
     from madi.config import RunSlice, read
     from madi.progress import log_to
 
-    with log_to(log):
+    alone = os.environ.get("RANK", "0") == "0"  # or the first of several, which speaks for them
+    with log_to(log if alone else None):
         job = read(config, RunSlice)
-        from madi.train.run import run
+        from madi.train.run import Files, run
 
-        run(job, samples, plans, latents, out, state, table)
+        run(job, Files(samples, latents, out, table, state, track, plans, validation), budget_minutes)

@@ -8,6 +8,7 @@ import torch
 from madi.bench import clock, flops, model
 from madi.bench.subject import transformer
 from madi.cli import main
+from madi.model import flops as counts
 from madi.model.attention import Call
 from madi.model.packed import Packed
 from madi.model.prompt import Prompt
@@ -55,7 +56,7 @@ def test_operations_equal_the_textbook_count():
 
 def test_a_causal_call_costs_what_its_mask_lets_through():
     mask = torch.tensor([[True, False], [True, True]])
-    assert flops.looked_at(Call(0, 2, mask)) == 3 and flops.looked_at(Call(1, 3, None)) == 6
+    assert counts.looked_at(Call(0, 2, mask)) == 3 and counts.looked_at(Call(1, 3, None)) == 6
 
 
 def test_a_row_far_from_the_other_shows():

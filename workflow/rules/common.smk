@@ -32,6 +32,7 @@ wildcard_constraints:
     set="|".join(settle.sets(CONFIG)),
     job="|".join(JOBS),
     run="|".join(CONFIG.train.runs),
+    shard=r"\d{5}",
 
 
 def options(name, file, parts):

@@ -4,6 +4,7 @@ localrules:
 
 
 BENCHMARK_SETS = list(CONFIG.data.benchmarks)
+LATENT_SHARDS = [f"{part:05d}" for part in range(CONFIG.data.latents.shards)]
 
 
 rule data:
@@ -48,16 +49,16 @@ rule data_prepare:
 
 rule data_latents:
     input:
-        config=f"{RESULTS}/data/{{set}}/config.json",
-        samples=f"{RESULTS}/data/{{set}}/samples.parquet",
+        config=f"{RESULTS}/data/train/latents/config.json",
+        samples=f"{RESULTS}/data/train/samples.parquet",
         base=settle.files_in(f"{CONFIG.model.base}/vae"),
     output:
-        index=f"{RESULTS}/data/{{set}}/latents.parquet",
-        tensors=f"{RESULTS}/data/{{set}}/latents.safetensors",
+        index=f"{RESULTS}/data/train/latents/{{shard}}.parquet",
+        tensors=f"{RESULTS}/data/train/latents/{{shard}}.safetensors",
     log:
-        f"{LOGS}/data_latents/{{set}}.log",
+        f"{LOGS}/data_latents/{{shard}}.log",
     benchmark:
-        f"{TIMINGS}/data_latents/{{set}}.tsv"
+        f"{TIMINGS}/data_latents/{{shard}}.tsv"
     conda:
         "../../environment.yml"
     resources:
@@ -66,7 +67,34 @@ rule data_latents:
     params:
         base=lambda wildcards: CONFIG.model.base,
     message:
-        "encode the images of {wildcards.set}"
+        "encode the training images, shard {wildcards.shard}"
     shell:
         "madi data latents --config {input.config} --samples {input.samples} --base {params.base:q}"
-        " --index {output.index} --out {output.tensors} --log {log}"
+        " --part {wildcards.shard} --index {output.index} --out {output.tensors} --log {log}"
+
+
+rule data_check:
+    input:
+        config=f"{RESULTS}/data/train/latents/config.json",
+        samples=f"{RESULTS}/data/train/samples.parquet",
+        parts=expand(f"{RESULTS}/data/train/latents/{{shard}}.parquet", shard=LATENT_SHARDS),
+        tensors=expand(f"{RESULTS}/data/train/latents/{{shard}}.safetensors", shard=LATENT_SHARDS),
+    output:
+        index=f"{RESULTS}/data/train/latents.parquet",
+        report=f"{RESULTS}/data/train/latents.json",
+    log:
+        f"{LOGS}/data_check/train.log",
+    benchmark:
+        f"{TIMINGS}/data_check/train.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        parts=lambda wildcards, input: each("part", input.parts),
+    message:
+        "check the latents"
+    shell:
+        "madi data check --config {input.config} --samples {input.samples} {params.parts}"
+        " --index {output.index} --report {output.report} --log {log}"

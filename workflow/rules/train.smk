@@ -17,7 +17,12 @@ rule train_run:
             f"{RESULTS}/prompts/plans.parquet" if CONFIG.train.runs[wildcards.run].expressive else []
         ),
         latents=f"{RESULTS}/data/train/latents.parquet",
-        tensors=f"{RESULTS}/data/train/latents.safetensors",
+        tensors=expand(f"{RESULTS}/data/train/latents/{{shard}}.safetensors", shard=LATENT_SHARDS),
+        validation=lambda wildcards: (
+            f"{RESULTS}/data/validation/samples.parquet"
+            if CONFIG.train.runs[wildcards.run].validate_edits
+            else []
+        ),
         base=settle.files_in(CONFIG.model.base),
     output:
         weights=f"{RESULTS}/runs/{{run}}/weights.json",
@@ -33,10 +38,18 @@ rule train_run:
         mem_mb=4000,
         runtime=1440,
     params:
+        launch=(
+            f"torchrun --standalone --nproc-per-node={CONFIG.train.processes} -m madi"
+            if CONFIG.train.processes > 1
+            else "madi"
+        ),
         plans=lambda wildcards, input: each("plans", [input.plans] if input.plans else []),
+        validation=lambda wildcards, input: each("validation", [input.validation] if input.validation else []),
         state=f"{RESULTS}/state",
+        track=f"{LOGS}/tensorboard",
     message:
         "train {wildcards.run}"
     shell:
-        "madi train run --config {input.config} --samples {input.samples} {params.plans}"
-        " --latents {input.latents} --out {output.weights} --state {params.state} --table {output.table} --log {log}"
+        "{params.launch} train run --config {input.config} --samples {input.samples} {params.plans}"
+        " {params.validation} --latents {input.latents} --out {output.weights} --state {params.state}"
+        " --table {output.table} --track {params.track} --budget-minutes {resources.runtime} --log {log}"

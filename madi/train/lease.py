@@ -1,0 +1,136 @@
+"""One writer at a time for a training's state, on any number of hosts that share a file system.
+
+A lease is one small JSON file: who holds it (host, process, job) and a heartbeat that changes while the holder lives.
+Clocks of hosts may differ, so that a waiter trusts its own alone: a lease is dead if nothing in it changed for `STALE`
+seconds of watching, or if its process is gone from this very host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from madi.errors import MadiError
+from madi.progress import say
+
+BEAT, STALE, LOOK = 10.0, 60.0, 1.0  # seconds: between heartbeats; without one; between looks of a waiter
+
+
+class Lease:
+    """The lease in a folder, from `take` until `give_up`."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "lease.json"
+        process = psutil.Process()
+        self.holder = {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time()}
+        self.holder |= {"job": os.environ.get("SLURM_JOB_ID"), "token": uuid.uuid4().hex}
+        self.beats, self.done = 0, threading.Event()
+
+    def take(self) -> None:
+        """Wait until the lease is free or its holder dead, and take it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        seen, since, told = None, time.monotonic(), False
+        while not self._created():
+            held = self.read()
+            if held is None:
+                continue  # given up just now
+            if held != seen:
+                seen, since = held, time.monotonic()
+            if self._dead(held) or time.monotonic() - since > STALE:
+                self._displace(held)
+                continue
+            if not told:
+                say(f"{describe(held)} is training this; waiting until it ends")
+                told = True
+            time.sleep(LOOK)
+        threading.Thread(target=self._beat, daemon=True).start()
+
+    def hold(self) -> None:
+        """Errors: MadiError if another process took the lease, as it may after this one was asleep."""
+        held = self.read()
+        if held is None or held.get("token") != self.holder["token"]:
+            by = f" ({describe(held)})" if held else ""
+            raise MadiError(f"another process took over{by}", self.path, do="nothing was overwritten; let it go on")
+
+    def give_up(self) -> None:
+        """Free the lease, if it is still this one's."""
+        self.done.set()
+        with contextlib.suppress(MadiError):
+            self.hold()
+            self.path.unlink(missing_ok=True)
+
+    def read(self) -> dict | None:
+        """What the file says; None where there is none. A file that is no lease counts as one of nobody."""
+        try:
+            return json.loads(self.path.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            return {}
+
+    def _created(self) -> bool:
+        """Whether the lease could be made: linking a whole file to its name is atomic, on network file systems too."""
+        own = self._written()
+        try:
+            os.link(own, self.path)
+            return True
+        except FileExistsError:
+            return False
+        finally:
+            own.unlink()
+
+    def _written(self) -> Path:
+        own = self.path.with_name(f".lease.{self.holder['token']}")
+        own.write_text(json.dumps(self.holder | {"beat": self.beats}))
+        return own
+
+    def _displace(self, held: dict) -> None:
+        """Take a dead lease away: of several waiters the one that renames it first has done so."""
+        aside = self.path.with_name(f".dead.{self.holder['token']}")
+        with contextlib.suppress(FileNotFoundError):
+            self.path.rename(aside)
+            if json.loads(aside.read_text() or "{}") != held:  # a new holder's, taken by mistake: put it back
+                with contextlib.suppress(FileExistsError):
+                    os.link(aside, self.path)
+            aside.unlink()
+
+    def _dead(self, held: dict) -> bool:
+        if held.get("host") != self.holder["host"] or "pid" not in held:
+            return False
+        try:
+            return psutil.Process(held["pid"]).create_time() != held["started"]
+        except psutil.NoSuchProcess:
+            return True
+
+    def _beat(self) -> None:
+        while not self.done.wait(BEAT):
+            self.beats += 1
+            with contextlib.suppress(OSError, MadiError):
+                self.hold()
+                os.replace(self._written(), self.path)
+
+
+def describe(held: dict) -> str:
+    """`job 17 on node3 (process 412)`."""
+    job = f"job {held['job']} on " if held.get("job") else "a process on "
+    return f"{job}{held.get('host', 'an unknown host')} (process {held.get('pid', '?')})"
+
+
+@contextlib.contextmanager
+def only_writer(folder: Path) -> Iterator[Lease]:
+    """Hold a folder's lease within the block, after waiting for whoever holds it."""
+    lease = Lease(folder)
+    lease.take()
+    try:
+        yield lease
+    finally:
+        lease.give_up()
