@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import torch
 from diffusers import OmniGenTransformer2DModel
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -25,9 +26,13 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."  # of every name in a peft file
 
 
-def inject(stock: OmniGenTransformer2DModel, rank: int, alpha: float, targets=TARGETS) -> OmniGenTransformer2DModel:
-    """The same object with adapters in it; only these want gradients from now on."""
-    return inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(targets)), stock)
+def inject(
+    stock: OmniGenTransformer2DModel, rank: int, alpha: float, targets=TARGETS, seed: int = 0
+) -> OmniGenTransformer2DModel:
+    """The same object with adapters in it; only these want gradients from now on. seed: of what A begins with."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(targets)), stock)
 
 
 def save(folder: Path | str, stock: OmniGenTransformer2DModel) -> None:

@@ -44,7 +44,7 @@ def weights(trainee: torch.nn.Module) -> dict[str, torch.Tensor]:
 def gathered(trainee, optimizer, average: Average | None, log: torch.Tensor) -> dict[str, torch.Tensor]:
     """What a file holds. Called by all processes; only the main one gets it."""
     found = {f"model.{name}": value for name, value in weights(trainee).items()}
-    for name, moments in get_optimizer_state_dict(trainee, optimizer, options=WHOLE)["state"].items():
+    for name, moments in get_optimizer_state_dict(trainee, optimizer, options=WHOLE).get("state", {}).items():
         found |= {f"optimizer.{kind}.{name}": value for kind, value in moments.items()}
     if average is not None:
         found |= {f"average.{name}": _whole(value) for name, value in zip(average.names, average.values)}

@@ -25,7 +25,7 @@ class Team:
     def __init__(self, device: str, shard: bool, tracker: str | None = None, folder: Path | None = None):
         if device == "cuda" and not torch.cuda.is_available():
             raise MadiError("no CUDA device here", "train.device", "a machine with a GPU", "set train.device: cpu")
-        plain = DistributedDataParallelKwargs(gradient_as_bucket_view=True)
+        plain = DistributedDataParallelKwargs(gradient_as_bucket_view=True, broadcast_buffers=False)
         self.accelerator = Accelerator(
             cpu=device == "cpu", log_with=tracker, project_dir=folder, kwargs_handlers=[plain]
         )

@@ -25,7 +25,7 @@ class Trainee(torch.nn.Module):
         torch.nn.Module.to(packed.stock, torch.float32)  # master weights: a step of 1e-4 vanishes in bfloat16
         self.packed, self.magd, self.half = packed, run.magd, run.precision == "bfloat16"
         if run.lora:
-            lora.inject(packed.stock, run.lora.rank, run.lora.alpha, run.lora.targets)
+            lora.inject(packed.stock, run.lora.rank, run.lora.alpha, run.lora.targets, run.seed)
         if run.checkpoint_blocks:
             packed.stock.enable_gradient_checkpointing()
         if run.compile_blocks:

@@ -4,83 +4,44 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from worlds import MAGD, settings
 
 from madi import provenance, shards
-from madi.config import RunSlice
 from madi.errors import MadiError
 from madi.model import checkpoint
 from madi.records import LATENT, PLAN, SAMPLE
-from madi.settings import Run
-from madi.train import examples, loop, run, state
-from madi.train.batches import Batches
+from madi.train import examples, loop, run
+from madi.train.batches import Batches, together
 
-SETTINGS = {"seed": 0, "steps": 6, "batch": 4, "learning_rate": 1e-2, "warmup_steps": 2, "weight_decay": 0.1}
-SETTINGS |= {"gradient_clip": 1.0, "save_every": 2, "expressive": False, "magd": None}
-SETTINGS |= {"drop": {"all": 0.1, "text": 0.05}}
-MAGD = {"probability": 1.0, "noise_level": 0.0, "rate": 0.25, "token": "pool", "pool_size": 16, "pool_width": 8}
-
-
-@pytest.fixture
-def world(tmp_path, tiny_weights):
-    """Base weights, and 6 samples with random latents: even ones are edits with a plan, odd ones text to image."""
-    checkpoint.save(tmp_path / "base", tiny_weights())
-    names = [f"s{i}" for i in range(6)]
-    base = {"set": "train", "split": "tune", "sources": [], "phash": "", "sha256": ""}
-    base |= {"origin": {"file": "", "row": 0, "revision": ""}}
-    rows = [base | {"sample_id": n, "group_id": n, "instruction": f"paint {n}"} for n in names]
-    shards.write(tmp_path / "samples.parquet", rows, SAMPLE)
-    told = {"plan": ["look.", "act."], "provider": "truth", "model": "none", "prompt_sha": "none", "status": "ok"}
-    shards.write(tmp_path / "plans.parquet", [told | {"sample_id": n} for n in names[::2]], PLAN)
-    roles = [(n, role) for i, n in enumerate(names) for role in (["source_1"] * (i % 2 == 0) + ["target"])]
-    latents = {
-        f"{n}.{r}": torch.randn(4, 4, 4, generator=torch.Generator().manual_seed(i)) for i, (n, r) in enumerate(roles)
-    }
-    save_file(latents, tmp_path / "latents.safetensors")
-    index = {"shard": "latents.safetensors", "h": 4, "w": 4, "sha256": ""}
-    rows = [index | {"sample_id": n, "role": r, "name": f"{n}.{r}"} for n, r in roles]
-    shards.write(tmp_path / "latents.parquet", rows, LATENT)
-    return tmp_path
+KINDS = {
+    "ft": {},
+    "magd": {"magd": MAGD},
+    "ema": {"ema": 0.9, "magd": MAGD},
+    "lora": {"lora": {"rank": 2, "alpha": 4}, "expressive": True},
+    "micro": {"micro_tokens": 200, "checkpoint_blocks": True},
+    "sampled": {"posterior": "sample", "masked_source": {"place": "added"}},
+}
 
 
-def settings(**changes):
-    return Run(**SETTINGS | changes)
-
-
-def job_of(world, **changes):
-    return RunSlice(
-        run="r", name="t", seed=0, size_px=32, threads=1, base=str(world / "base"), settings=settings(**changes)
-    )
-
-
-def inputs(world):
-    return [world / f"{kind}.parquet" for kind in ("samples", "plans", "latents")]
-
-
-def start(world, name, **changes):
-    job, out = job_of(world, **changes), world / name
-    run.run(job, *inputs(world), out / "weights.json", world / "state", out / "train.csv")
-    return {path.relative_to(out): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-
-
-@pytest.mark.parametrize("magd", [None, MAGD], ids=["ft", "magd"])
-def test_an_interrupted_training_ends_in_the_same_bits(world, magd, monkeypatch):
-    whole = start(world, "whole", magd=magd)
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_interrupted_training_ends_in_the_same_bits(world, kind, monkeypatch):
+    whole = world.train("whole", **KINDS[kind])
     real, calls = loop.step, []
 
-    def dies(*args):
-        calls.append(args[-1])
+    def dies(training, rows, bad, number, folder):
+        calls.append(number)
         if len(calls) in (4, 6):
             raise KeyboardInterrupt
-        return real(*args)
+        return real(training, rows, bad, number, folder)
 
     monkeypatch.setattr(loop, "step", dies)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            start(world, "cut", magd=magd)
-    assert start(world, "cut", magd=magd) == whole
+            world.train("cut", **KINDS[kind])
+    assert world.train("cut", **KINDS[kind]) == whole
     assert calls == [0, 1, 2, 3, 2, 3, 2, 3, 4, 5]
-    assert list((world / "state").iterdir()) == []
+    assert list((world.folder / "state").iterdir()) == []
 
 
 def retold(path, schema):
@@ -88,45 +49,35 @@ def retold(path, schema):
     shards.write(path, list(shards.stream(path, schema))[:-1], schema)
 
 
-def other_tensors(world):
-    tensors = {name: value + 1 for name, value in load_file(world / "latents.safetensors").items()}
-    save_file(tensors, world / "latents.safetensors")
-
-
-def other_base(world):
-    (world / "base" / "more.json").write_text("{}")
-
-
 CHANGES = {
-    "samples": lambda world: retold(world / "samples.parquet", SAMPLE),
-    "plans": lambda world: retold(world / "plans.parquet", PLAN),
-    "index": lambda world: retold(world / "latents.parquet", LATENT),
-    "tensors": other_tensors,
-    "base": other_base,
+    "samples": lambda world: retold(world.folder / "samples.parquet", SAMPLE),
+    "plans": lambda world: retold(world.folder / "plans.parquet", PLAN),
+    "index": lambda world: retold(world.folder / "latents.parquet", LATENT),
+    "tensors": lambda world: world.write_latents(lambda name, tensor: tensor + 1),
+    "base": lambda world: (world.folder / "base" / "more.json").write_text("{}"),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_state_of_other_inputs_is_not_taken_up(world, change):
-    before = run.fingerprint(job_of(world), *inputs(world))
-    assert run.fingerprint(job_of(world), *inputs(world)) == before
+    before = run.fingerprint(world.job(), world.files())
+    assert run.fingerprint(world.job(), world.files()) == before
     CHANGES[change](world)
-    assert run.fingerprint(job_of(world), *inputs(world)) != before
+    assert run.fingerprint(world.job(), world.files()) != before
 
 
 def test_a_state_of_other_settings_or_code_is_not_taken_up(world, monkeypatch):
-    before = run.fingerprint(job_of(world), *inputs(world))
-    assert run.fingerprint(job_of(world, batch=3), *inputs(world)) != before
-    assert run.fingerprint(job_of(world), world / "samples.parquet", None, world / "latents.parquet") != before
+    before = run.fingerprint(world.job(), world.files())
+    assert run.fingerprint(world.job(steps=7), world.files()) != before
+    assert run.fingerprint(world.job(shard=True), world.files()) == before  # as many processes as one likes go on
     monkeypatch.setattr(provenance, "code_sha", lambda: "other")
-    assert run.fingerprint(job_of(world), *inputs(world)) != before
+    assert run.fingerprint(world.job(), world.files()) != before
 
 
-def test_training_changes_weights_and_lowers_the_loss(world):
-    files = start(world, "out", steps=30, batch=6)
-    before, after = checkpoint.load(world / "base"), checkpoint.load(world / "out" / "weights")
-    table = [line.split(",") for line in files[next(p for p in files if p.name == "train.csv")].decode().split()]
-    losses = [float(row[table[0].index("loss")]) for row in table[1:]]
+def test_the_loss_falls_and_the_vae_stays(world):
+    before = checkpoint.load(world.folder / "base")
+    world.train(steps=30, warmup_steps=1, save_every=30, drop={"all": 0, "text": 0})
+    after, losses = checkpoint.load(world.folder / "out" / "weights"), world.losses()
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
     assert not torch.equal(before.packed.stock.proj_out.weight, after.packed.stock.proj_out.weight)
     assert all(torch.equal(a, b) for a, b in zip(before.codec.vae.parameters(), after.codec.vae.parameters()))
@@ -134,69 +85,101 @@ def test_training_changes_weights_and_lowers_the_loss(world):
 
 @pytest.mark.parametrize("expressive", [False, True])
 def test_the_pause_row_learns_only_in_expressive_runs(world, expressive):
-    start(world, "out", expressive=expressive)
-    before, after = checkpoint.load(world / "base"), checkpoint.load(world / "out" / "weights")
+    world.train(expressive=expressive)
+    before, after = checkpoint.load(world.folder / "base"), checkpoint.load(world.folder / "out" / "weights")
     rows = [w.packed.stock.embed_tokens.weight[w.tokens.pause_id] for w in (before, after)]
     assert torch.equal(*rows) is not expressive
 
 
-def test_a_frozen_row_gets_no_gradient():
-    weight = torch.nn.Parameter(torch.ones(4, 2))
-    loop.freeze_row(weight, 2)
-    weight.sum().backward()
-    assert weight.grad.tolist() == [[1, 1], [1, 1], [0, 0], [1, 1]]
-
-
 def test_the_manifest_names_every_file_by_its_hash(world):
-    files = start(world, "out", magd=MAGD)
-    told = json.loads(next(data for path, data in files.items() if path.name == "weights.json"))
-    assert told == provenance.file_shas(world / "out" / "weights")
-    assert checkpoint.MASK_TOKENS in told
-    assert {"model_index.json", "transformer/config.json"} <= told.keys()
+    world.train(magd=MAGD)
+    assert world.manifest() == provenance.file_shas(world.folder / "out" / "weights")
+    assert {checkpoint.MASK_TOKENS, "README.md", "model_index.json"} <= world.manifest().keys()
+
+
+def test_what_a_run_was_is_beside_its_weights(world):
+    world.train(magd=MAGD, expressive=True)
+    told = json.loads((world.folder / "out" / "run.json").read_text())
+    assert told["config"]["settings"]["steps"] == 6 and told["processes"] == 1 and told["hours_of_last_go"] >= 0
+    assert set(told["inputs"]) == {"samples.parquet", "plans.parquet", "latents.parquet"}
+    assert {"torch", "accelerate"} <= told["versions"].keys() and told["hardware"]["cores"]
+    card = (world.folder / "out" / "weights" / "README.md").read_text()
+    assert "6 steps of 4 samples, with MAgD (rate 0.25 at noise levels from 0) and expressive prompts" in card
+    assert card.startswith("---\nlibrary_name: diffusers") and "mask_tokens.safetensors" in card
+
+
+def test_adapters_lie_beside_the_weights_they_are_merged_into(world, tiny_weights):
+    from madi.model import lora
+
+    world.train(lora={"rank": 2, "alpha": 4}, magd=MAGD)
+    merged = checkpoint.load(world.folder / "out" / "weights").packed.stock.state_dict()
+    base = checkpoint.load(world.folder / "base").packed.stock
+    before = base.proj_out.weight.clone()
+    lora.merge(lora.load(world.folder / "out" / "lora", base))
+    assert all(torch.allclose(value, merged[name], atol=1e-6) for name, value in base.state_dict().items())
+    assert torch.equal(before, merged["proj_out.weight"])
+    assert (world.folder / "out" / "weights" / checkpoint.MASK_TOKENS).exists()
+
+
+def test_averaged_weights_are_the_result(world):
+    plain, averaged = world.train("plain"), world.train("averaged", ema=0.5)
+    assert plain["train.csv"] == averaged["train.csv"]
+    name = "weights/transformer/diffusion_pytorch_model.safetensors"
+    assert plain[name] != averaged[name]
+
+
+def test_half_precision_computes_in_half_and_keeps_float32_masters(world):
+    world.train("whole"), world.train("half", precision="bfloat16")
+    whole, half = world.losses("whole"), world.losses("half")
+    assert whole != half and all(abs(a - b) < 0.05 * a for a, b in zip(whole, half))
+    file = world.folder / "half" / "weights" / "transformer" / "diffusion_pytorch_model.safetensors"
+    weight = load_file(file)["proj_out.weight"]
+    assert weight.dtype == torch.float32 and not torch.equal(weight, weight.bfloat16().float())
+
+
+def test_weights_are_stored_in_the_bases_own_type(world):
+    base = checkpoint.load(world.folder / "base")
+    torch.nn.Module.to(base.packed.stock, torch.bfloat16)
+    checkpoint.save(world.folder / "base", base)
+    world.train()
+    assert checkpoint.load(world.folder / "out" / "weights").packed.stock.dtype == torch.bfloat16
 
 
 def test_runs_of_one_seed_share_all_draws_but_the_mask(world):
-    latents = examples.Latents(world / "latents.parquet")
-    found = examples.read(world / "samples.parquet", world / "plans.parquet", latents)
-    tokens = checkpoint.load(world / "base").tokens
-    plain, masked = (Batches(found, latents, tokens, settings(magd=magd, batch=12)) for magd in (None, MAGD))
-    one, two = plain[3], masked[3]
-    for name in ("image", "noise", "weight", "t", "edit", "index"):
+    latents = examples.Latents(world.folder / "latents.parquet")
+    found = examples.read(world.folder / "samples.parquet", world.folder / "plans.parquet", latents)
+    tokens = checkpoint.load(world.folder / "base").tokens
+    one, two = (together(Batches(found, latents, tokens, settings(magd=magd, batch=12))[3][0]) for magd in (None, MAGD))
+    for name in ("image", "noise", "weight", "t", "edit", "place"):
         assert torch.equal(getattr(one, name), getattr(two, name)), name
     assert [p.ids for p in one.prompts] == [p.ids for p in two.prompts]
     assert two.mask.sum(1).tolist() == [1] * 12 and not one.mask.any()
 
 
 def test_masks_of_a_higher_rate_or_level_hold_those_of_a_lower(world):
-    latents = examples.Latents(world / "latents.parquet")
-    found = examples.read(world / "samples.parquet", world / "plans.parquet", latents)
-    tokens = checkpoint.load(world / "base").tokens
-    variants = [{}, {"rate": 0.5}, {"noise_level": 0.5}]
+    latents = examples.Latents(world.folder / "latents.parquet")
+    found = examples.read(world.folder / "samples.parquet", world.folder / "plans.parquet", latents)
+    tokens = checkpoint.load(world.folder / "base").tokens
+    high = MAGD | {"probability": 0.5, "noise_level": 0.7}
     low, rate, level = (
-        Batches(found, latents, tokens, settings(batch=48, magd=MAGD | {"probability": 0.5, "noise_level": 0.7} | v))[
-            0
-        ].mask
-        for v in variants
+        together(Batches(found, latents, tokens, settings(batch=48, magd=high | more))[0][0]).mask
+        for more in ({}, {"rate": 0.5}, {"noise_level": 0.5})
     )
     assert low.any() and (rate & low).equal(low) and (level & low).equal(low)
     assert rate.sum() == 2 * low.sum() and level.sum() > low.sum()
 
 
-def test_another_writer_is_refused(tmp_path):
-    with state.only_writer(tmp_path), pytest.raises(MadiError, match="another training"), state.only_writer(tmp_path):
-        pass
-
-
 def test_a_missing_or_broken_input_is_named(world):
-    shards.write(world / "latents.parquet", list(shards.stream(world / "latents.parquet", LATENT))[:-1], LATENT)
+    index = world.folder / "latents.parquet"
+    shards.write(index, [r for r in shards.stream(index, LATENT) if r["name"] != "s5.target"], LATENT)
     with pytest.raises(MadiError, match="no target latent of sample s5"):
-        start(world, "out")
-    (world / "latents.safetensors").write_bytes(b"nothing")
-    with pytest.raises(MadiError, match="latents.safetensors: not a whole safetensors file"):
-        start(world, "out")
+        world.train()
+    (world.folder / "latents" / "00000.safetensors").write_bytes(b"nothing")
+    with pytest.raises(MadiError, match="00000.safetensors: not a whole safetensors file"):
+        world.train()
 
 
-def test_a_broken_state_is_named(world, tmp_path):
-    (tmp_path / state.FILE).write_bytes(b"nothing")
-    with pytest.raises(MadiError, match="state.safetensors"):
-        state.load(tmp_path, torch.nn.Linear(1, 1), None)
+def test_a_missing_tracker_is_told_before_anything_is_loaded(world, monkeypatch):
+    monkeypatch.setattr(checkpoint, "load", None)
+    with pytest.raises(MadiError, match="wandb is not installed; pip install wandb, or tracker: null"):
+        world.train(tracker="wandb")

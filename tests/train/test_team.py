@@ -1,0 +1,97 @@
+"""Several processes give the single one's training, whether each holds all weights or a part; any number goes on."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from worlds import MAGD
+
+from madi.errors import MadiError
+from madi.train.team import Team
+
+HOW = {"magd": MAGD | {"probability": 0.5}, "expressive": True, "batch": 5, "micro_tokens": 260, "ema": 0.5}
+
+
+def launched(world, name, processes, more=(), **changes):
+    """The training from the command line, as that many processes over gloo."""
+    words = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={processes}",
+        "-m",
+        "madi",
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    given = [*words, *world.words(name, more, **changes)]
+    done = subprocess.run(given, env=environment, capture_output=True, text=True, timeout=300)
+    return done.returncode, done.stdout + done.stderr
+
+
+def weights(world, name):
+    return load_file(world.folder / name / "weights" / "transformer" / "diffusion_pytorch_model.safetensors")
+
+
+@pytest.fixture
+def alone(world):
+    world.train("alone", **HOW)
+    return world.losses("alone"), weights(world, "alone")
+
+
+@pytest.mark.parametrize("shard", [False, True], ids=["ddp", "fsdp"])
+def test_two_processes_give_the_single_ones_losses_and_weights(world, alone, shard):
+    code, said = launched(world, "two", 2, shard=shard, **HOW)
+    assert code == 0, said[-3000:]
+    assert world.losses("two") == pytest.approx(alone[0], rel=1e-5)
+    for name, value in weights(world, "two").items():
+        assert torch.allclose(value, alone[1][name], atol=2e-4), name  # Adam divides small differences by smaller ones
+    assert said.count("train r 6/6 done") == 1  # one speaks
+
+
+@pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
+def test_another_number_of_processes_goes_on(world, alone, first, then):
+    code, said = launched(world, "moved", first, ["--budget-minutes", "0"], shard=True, **HOW)
+    assert code != 0 and "the time budget is used up after step 1 of 6" in said
+    assert world.states() == ["step-0000001.safetensors"]
+    code, said = launched(world, "moved", then, shard=True, **HOW)
+    assert code == 0 and "goes on after step 1 of 6" in said, said[-3000:]
+    assert world.losses("moved") == pytest.approx(alone[0], rel=1e-5)
+
+
+def test_half_precision_and_adapters_on_two_processes(world):
+    how = HOW | {"precision": "bfloat16", "checkpoint_blocks": True, "lora": {"rank": 2, "alpha": 4}}
+    world.train("alone", **how)
+    for shard in (False, True):
+        code, said = launched(world, "two", 2, shard=shard, **how)
+        assert code == 0, said[-3000:]
+        assert world.losses("two") == pytest.approx(world.losses("alone"), rel=0.02)
+
+
+def test_validation_on_divided_weights(world, tmp_path):
+    from madi import images, shards
+    from madi.records import SAMPLE
+
+    pixels = draws_of_pixels()
+    row = {"sample_id": "v", "set": "validation", "split": "v", "group_id": "v", "instruction": "paint it"}
+    row |= {"sources": [images.picture(pixels)], "target": images.picture(pixels), "phash": "", "sha256": ""}
+    row |= {"origin": {"file": "", "row": 0, "revision": ""}}
+    shards.write(tmp_path / "validation.parquet", [row], SAMPLE)
+    how = HOW | {"steps": 2, "validate_edits": {"every": 1, "samples": 1, "steps": 2}}
+    code, said = launched(world, "two", 2, ["--validation", str(tmp_path / "validation.parquet")], shard=True, **how)
+    assert code == 0, said[-3000:]
+    made = sorted(path.name for path in (world.folder / "two" / "validation").iterdir())
+    assert made == ["step_0000001.jpg", "step_0000002.jpg"]
+
+
+def draws_of_pixels():
+    return (torch.rand(32, 32, 3, generator=torch.Generator().manual_seed(0)) * 255).byte().numpy()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_one_line():
+    with pytest.raises(MadiError, match="no CUDA device here; expected a machine with a GPU; set train.device: cpu"):
+        Team("cuda", False)
