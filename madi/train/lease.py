@@ -37,7 +37,6 @@ class Lease:
 
     def take(self) -> None:
         """Wait until the lease is free or its holder dead, and take it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         seen, since, told = None, time.monotonic(), False
         while not self._created():
             held = self.read()
@@ -70,23 +69,21 @@ class Lease:
 
     def read(self) -> dict | None:
         """What the file says; None where there is none. A file that is no lease counts as one of nobody."""
-        try:
-            return json.loads(self.path.read_text())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError):
-            return {}
+        return _read(self.path)
 
     def _created(self) -> bool:
         """Whether the lease could be made: linking a whole file to its name is atomic, on network file systems too."""
-        own = self._written()
+        self.path.parent.mkdir(parents=True, exist_ok=True)  # a holder that has ended takes the folder with it
         try:
+            own = self._written()
             os.link(own, self.path)
+            own.unlink()
             return True
         except FileExistsError:
+            own.unlink(missing_ok=True)
             return False
-        finally:
-            own.unlink()
+        except FileNotFoundError:
+            return False
 
     def _written(self) -> Path:
         own = self.path.with_name(f".lease.{self.holder['token']}")
@@ -98,7 +95,7 @@ class Lease:
         aside = self.path.with_name(f".dead.{self.holder['token']}")
         with contextlib.suppress(FileNotFoundError):
             self.path.rename(aside)
-            if json.loads(aside.read_text() or "{}") != held:  # a new holder's, taken by mistake: put it back
+            if _read(aside) != held:  # a new holder's, taken by mistake: put it back
                 with contextlib.suppress(FileExistsError):
                     os.link(aside, self.path)
             aside.unlink()
@@ -117,6 +114,16 @@ class Lease:
             with contextlib.suppress(OSError, MadiError):
                 self.hold()
                 os.replace(self._written(), self.path)
+
+
+def _read(path: Path) -> dict | None:
+    try:
+        found = json.loads(path.read_text())
+        return found if isinstance(found, dict) else {}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return {}
 
 
 def describe(held: dict) -> str:

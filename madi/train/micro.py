@@ -17,8 +17,9 @@ def divided(lengths: Sequence[int], processes: int, most: int | None) -> list[li
     """
     if len(lengths) < processes:
         raise MadiError(f"{len(lengths)} samples in a batch for {processes} processes", "batch", "at least one each")
-    least = 1 if most is None else -(-sum(lengths) // (most * processes))
-    for rounds in range(least, len(lengths) // processes + 1):
+    highest = len(lengths) // processes
+    least = 1 if most is None else min(highest, -(-sum(lengths) // (most * processes)))
+    for rounds in range(least, highest + 1):
         bins = filled(lengths, rounds * processes)
         if most is None or all(len(b) == 1 or sum(lengths[i] for i in b) <= most for b in bins):
             break

@@ -47,10 +47,12 @@ def run(job: RunSlice, files: Files, minutes: float | None = None) -> None:
     check(job, files)
     exactly(job)
     team = Team(job.device, job.shard, job.settings.tracker, files.logs)
-    folder = files.states / fingerprint(job, files)
+    folder, before = files.states / fingerprint(job, files), written_at(files.out)
     writer = only_writer(folder) if team.main else contextlib.nullcontext()
     with Deadline(minutes) as deadline, writer as lease:
         team.wait()
+        if team.sum(torch.tensor([float(team.main and written_at(files.out) != before)])) > 0:
+            return  # by whoever was waited for
         began = time.monotonic()
         weights = checkpoint.load(job.base)
         training, around = prepared(job, files, team, weights, folder, deadline, lease)
@@ -60,8 +62,13 @@ def run(job: RunSlice, files: Files, minutes: float | None = None) -> None:
         learned = state.weights(training.trainee)
         if team.main:
             finish(job, files, learned, log, time.monotonic() - began, team.count)
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)
         team.wait()
+
+
+def written_at(path: Path) -> int | None:
+    """When a file was last written; None where there is none."""
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def check(job: RunSlice, files: Files) -> None:

@@ -66,13 +66,13 @@ def test_every_token_is_masked_equally_often():
 
 def test_masked_positions_carry_the_token_and_their_place_and_nothing_of_the_image(tiny_weights):
     packed: Packed = tiny_weights().packed
-    mask, token = magd.mask(uniform(2, 16), 0.25), draws(2, 32, seed=3)
+    mask, token = magd.mask(uniform(2, 16), 0.25), draws(2, 1, 32, seed=3)
     seen = [
         packed.noise_tokens(draws(2, 4, 8, 8, seed=s), lambda patches: magd.corrupt(patches, mask, token))
         for s in (1, 2)
     ]
     places = packed.stock.patch_embedding._cropped_pos_embed(8, 8).expand(2, -1, -1)
-    expected = token[:, None] + places
+    expected = token + places
     for tokens in seen:
         assert torch.equal(tokens[mask], expected[mask])
     assert (seen[0][~mask] != seen[1][~mask]).all()
@@ -83,7 +83,7 @@ def test_what_is_under_the_mask_has_no_say_in_the_velocity(tiny_weights):
     mask = magd.mask(uniform(1, 16), 0.5)
     pixels = mask.view(1, 1, 4, 4).repeat_interleave(2, 2).repeat_interleave(2, 3)
     x, t, prompts = draws(1, 4, 8, 8), torch.tensor([0.2]), [weights.tokens.prompt("go")]
-    corrupt = lambda patches: magd.corrupt(patches, mask, torch.zeros(1, 32))  # noqa: E731
+    corrupt = lambda patches: magd.corrupt(patches, mask, torch.zeros(1, 1, 32))  # noqa: E731
     with torch.no_grad():
         same = weights.packed(torch.where(pixels, draws(1, 4, 8, 8, seed=5), x), t, prompts, corrupt)
         assert torch.equal(weights.packed(x, t, prompts, corrupt), same)
@@ -134,11 +134,62 @@ def test_the_pool_has_the_papers_shape():
     assert shapes["pool.weight"] == (1024, 256)
     assert [shapes[f"mlp.{i}.weight"] for i in (0, 2)] == [(32, 256), (32, 32)]
     assert pool.pool.weight.std().item() == pytest.approx(0.02, rel=0.02)
-    tokens = pool(torch.tensor([0, 7, 0]))
+    tokens = pool(torch.tensor([0.0, 0.5, 0.0009]))  # places 0, 512 and 0 of 1024
     assert torch.equal(tokens[0], tokens[2]) and not torch.equal(tokens[0], tokens[1])
+    assert pool(torch.rand(3, 16)).shape == (3, 16, 32) and torch.isfinite(pool(torch.tensor([0.99999994]))).all()
 
 
 def test_the_zero_token_is_zero_and_learns_nothing():
     token = ZeroToken(32)
-    assert token(torch.tensor([0, 7])).abs().sum() == 0
+    assert token(torch.rand(2, 4)).abs().sum() == 0
     assert list(token.parameters()) == []
+
+
+def test_masking_first_interpolates_from_the_noise_to_the_token():
+    token, noise = draws(2, 1, 8), draws(2, 5, 8, seed=1)
+    assert torch.equal(magd.masked_then_noised(token, noise, torch.zeros(2)), noise)
+    assert torch.equal(magd.masked_then_noised(token, noise, torch.ones(2)), token.expand(2, 5, 8))
+
+
+def test_the_loss_may_be_over_masked_tokens_alone():
+    predicted, target, weight = draws(2, 4, 8, 8), draws(2, 4, 8, 8, seed=1), uniform(2, 4, 8, 8, seed=2)
+    mask = torch.stack([magd.mask(uniform(1, 16), 0.25)[0], torch.zeros(16, dtype=torch.bool)])
+    pixels = mask.view(2, 1, 4, 4).repeat_interleave(2, 2).repeat_interleave(2, 3).expand(2, 4, 8, 8)
+    made = magd.squared_error(predicted, target, magd.on_masked(weight, mask, 2))
+    terms = weight * (predicted - target) ** 2
+    assert made[0].item() == pytest.approx(terms[0][pixels[0]].mean().item(), rel=1e-5)
+    assert made[1].item() == pytest.approx(terms[1].mean().item(), rel=1e-5)  # no masked token: as it was
+
+
+def test_a_discarded_sample_does_not_count():
+    weight = torch.ones(3, 1, 2, 2)
+    weight[1] = 0
+    assert magd.counts(weight).tolist() == [1, 0, 1]
+
+
+def test_the_velocity_is_the_optimum_on_a_gaussian():
+    """For one number x1 ~ N(m, s^2) the best prediction at (x_t, t) is known; least squares must find it."""
+    m, s, t, n = 0.7, 0.5, 0.4, 400_000
+    image, noise = m + s * draws(n, 1, 1, 1).double(), draws(n, 1, 1, 1, seed=1).double()
+    seen = magd.interpolate(image, noise, torch.full((n,), t).double()).flatten()
+    wanted = magd.velocity(image, noise).flatten()
+    slope, offset = torch.linalg.lstsq(torch.stack([seen, torch.ones(n).double()], 1), wanted[:, None])[0].flatten()
+    variance = t**2 * s**2 + (1 - t) ** 2
+    exact = (t * s**2 - (1 - t)) / variance
+    assert slope.item() == pytest.approx(exact, abs=0.01)
+    assert offset.item() == pytest.approx(m - exact * t * m, abs=0.01)
+
+
+def test_under_the_mask_the_best_velocity_is_the_image_expected_and_the_noise_adds_one():
+    """Nothing of x_t is visible there: the optimum is E[x1], and the error left is var(x1) + 1 (the noise's own)."""
+    m, s, n = 0.7, 0.5, 400_000
+    image, noise = m + s * draws(n, 1, 1, 1).double(), draws(n, 1, 1, 1, seed=1).double()
+    target = magd.velocity(image, noise)
+    best = target.mean()
+    assert best.item() == pytest.approx(m, abs=0.01)
+    assert ((target - best) ** 2).mean().item() == pytest.approx(s**2 + 1, abs=0.01)
+
+
+def test_the_share_of_changed_latents():
+    target, source = changed(1 / 4, 0.5)
+    assert magd.changed_share(target, source).tolist() == [0.25]
