@@ -13,7 +13,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup  # two
 REPORT := results/demo/report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo smoke test test-slow lint lock unlock clean
+.PHONY: help venv demo smoke test test-slow test-faults lint lock unlock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,10 +31,13 @@ smoke: venv  ## the same workflow, as small as it goes
 	@$(BIN)/python -m madi.watch $(SNAKEMAKE) --configfile config/smoke.yaml
 
 test: venv  ## all tests but the slow ones
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not faults"
 
 test-slow: venv  ## the slow tests
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not faults"
+
+test-faults: venv  ## trainings killed by the dozen at random moments, all to the same bits
+	$(PYTEST) -m faults
 
 lint: venv  ## style of Python and rules
 	$(BIN)/ruff check

@@ -35,8 +35,10 @@ class Track:
     def pictures(self, made: list[np.ndarray], step: int) -> None:
         """Validation edits, uint8 [H,W,3] each."""
         for tracker in self.team.accelerator.trackers if self.on and self.team.main else ():
-            values = np.stack(made) if tracker.name == "tensorboard" else made
-            tracker.log_images({"validation": values}, step)
+            if tracker.name == "tensorboard":
+                tracker.log_images({"validation": np.stack(made)}, step, dataformats="NHWC")
+            else:
+                tracker.log_images({"validation": made}, step)
 
     def end(self) -> None:
         if self.on:

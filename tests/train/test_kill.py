@@ -80,4 +80,5 @@ def test_two_at_once_are_one_after_the_other(world):
     said = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert sum("is training this; waiting until it ends" in one for one in said) == 1
+    assert sum("train r 60/60 done" in one for one in said) == 1  # the work is done once
     assert world.made("cut") == whole
