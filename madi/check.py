@@ -40,8 +40,8 @@ def check_files(config: "Config") -> None:
     specifications: what would else be found out hours later."""
     from madi.errors import MadiError
 
-    for key, folder in config.model:
-        if not Path(folder).is_dir():
+    for key, folder in config.model.folders.items():
+        if key not in config.model.hub and not Path(folder).is_dir():
             raise MadiError("no such folder", where=f"model.{key} {folder}", expected="a folder of weights")
     check_size(config)
     if not Path(config.tables.reported).is_file():

@@ -1,6 +1,7 @@
 """How far a job is: a bar on a terminal, a line every ten seconds elsewhere; both also reach the job's log file."""
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -13,9 +14,12 @@ _log: TextIO | None = None
 
 @contextlib.contextmanager
 def log_to(path: Path | str | None) -> Iterator[None]:
-    """Within the block, what is said goes to this file as well as to stderr; None: to stderr alone."""
+    """Within the block, what is said goes to this file as well as to stderr; None: to stderr alone.
+
+    Of several processes of one job (`torchrun` numbers them) the first alone writes the file.
+    """
     global _log
-    if path is None:
+    if path is None or os.environ.get("RANK", "0") != "0":
         yield
         return
     Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -78,12 +78,27 @@ class Prompts(Part):
     questions: Questions
 
 
+class Hub(Part):
+    """A repository of a model hub, at a branch, tag or commit."""
+
+    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name")]
+    revision: str = "main"
+
+
+ModelName = Literal["base", "clip", "dino"]
+
+
 class Weights(Part):
-    """Folders of the base editor and of the two scorers."""
+    """Folders of the base editor and of the two scorers; those of `hub` are fetched where they are wanted."""
 
     base: str
     clip: str
     dino: str
+    hub: dict[ModelName, Hub] = {}
+
+    @property
+    def folders(self) -> dict[str, str]:
+        return {"base": self.base, "clip": self.clip, "dino": self.dino}
 
 
 class Magd(Part):
@@ -238,6 +253,7 @@ class Train(Part):
     device: Literal["cpu", "cuda"] = "cpu"
     processes: Count = 1
     shard: bool = False
+    memory_mb: Count = 4000  # of the machine, a training
 
 
 class Sampler(Part):

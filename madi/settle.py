@@ -120,6 +120,13 @@ def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:
     )
 
 
+def model_files(config: Config, name: str, below: str = "") -> list[str]:
+    """What a job that loads a model has as input: the files of its folder, or the manifest of one that is fetched."""
+    if name in config.model.hub:
+        return [f"results/{config.name}/models/{name}.json"]
+    return files_in(str(Path(config.model.folders[name], below)))
+
+
 def files_in(folder: str) -> list[str]:
     """The files of a model folder, which are inputs of the jobs that load it. Its provenance tells of a time, and is
     none: equal weights rebuilt rerun nothing."""

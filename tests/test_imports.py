@@ -15,7 +15,7 @@ MODULES = sorted((ROOT / "madi").rglob("*.py"))
 
 def layer(module: Path) -> str:
     """The part of the house that a file belongs to: a stage, a service, model, scenes or foundation."""
-    return place(module.relative_to(ROOT / "madi").with_suffix("").parts[0])
+    return place(module.relative_to(ROOT / "madi").with_suffix("").parts[0].replace("__main__", "cli"))
 
 
 def place(name: str) -> str:

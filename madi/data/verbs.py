@@ -26,6 +26,22 @@ def prepare(
 
 
 @app.command()
+def fetch(
+    repo: str = typer.Option(..., help="OWNER/NAME on the hub."),
+    folder: Path = typer.Option(..., help="Where the files go; what is there is not fetched again."),
+    manifest: Path = typer.Option(..., help="What came, with hashes (JSON)."),
+    revision: str = typer.Option("main", help="Branch, tag or commit; a commit never changes."),
+    log: Path | None = typer.Option(None, help="File that progress is also written to."),
+) -> None:
+    """Fetch weights from a model hub: safetensors and their configs, nothing that is unpickled."""
+    from madi.data.fetch import run
+    from madi.progress import log_to
+
+    with log_to(log):
+        run(repo, revision, folder, manifest)
+
+
+@app.command()
 def latents(
     config: Path = typer.Option(..., help="Slice of this set's latents (JSON)."),
     samples: Path = typer.Option(..., help="Samples (Parquet)."),

@@ -1,6 +1,5 @@
 """`madi train ...`"""
 
-import os
 from pathlib import Path
 
 import typer
@@ -34,8 +33,7 @@ def run_(
     from madi.config import RunSlice, read
     from madi.progress import log_to
 
-    alone = os.environ.get("RANK", "0") == "0"  # or the first of several, which speaks for them
-    with log_to(log if alone else None):
+    with log_to(log):
         job = read(config, RunSlice)
         from madi.train.run import Files, run
 

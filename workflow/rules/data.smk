@@ -13,6 +13,29 @@ rule data:
         f"{RESULTS}/data/train/latents.parquet",
 
 
+rule data_fetch:
+    output:
+        manifest=f"{RESULTS}/models/{{model}}.json",
+    log:
+        f"{LOGS}/data_fetch/{{model}}.log",
+    wildcard_constraints:
+        model="|".join(CONFIG.model.hub) or "none",
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        repo=lambda wildcards: CONFIG.model.hub[wildcards.model].repo,
+        revision=lambda wildcards: CONFIG.model.hub[wildcards.model].revision,
+        folder=lambda wildcards: CONFIG.model.folders[wildcards.model],
+    message:
+        "fetch {params.repo}"
+    shell:
+        "madi data fetch --repo {params.repo} --revision {params.revision:q} --folder {params.folder:q}"
+        " --manifest {output.manifest} --log {log}"
+
+
 rule data_prepare:
     input:
         config=f"{RESULTS}/data/{{set}}/config.json",
@@ -51,7 +74,7 @@ rule data_latents:
     input:
         config=f"{RESULTS}/data/train/latents/config.json",
         samples=f"{RESULTS}/data/train/samples.parquet",
-        base=settle.files_in(f"{CONFIG.model.base}/vae"),
+        base=settle.model_files(CONFIG, "base", "vae"),
     output:
         index=f"{RESULTS}/data/train/latents/{{shard}}.parquet",
         tensors=f"{RESULTS}/data/train/latents/{{shard}}.safetensors",
@@ -64,8 +87,9 @@ rule data_latents:
     resources:
         mem_mb=4000,
         runtime=240,
+        gpu=int(CONFIG.data.latents.device == "cuda"),
     params:
-        base=lambda wildcards: CONFIG.model.base,
+        base=CONFIG.model.base,
     message:
         "encode the training images, shard {wildcards.shard}"
     shell:

@@ -18,7 +18,7 @@ rule edit_shard:
             f"{RESULTS}/runs/{{run}}/weights.json", run=settle.runs_of(CONFIG, wildcards.job)
         ),
         base=lambda wildcards: (
-            settle.files_in(CONFIG.model.base) if settle.needs_base(CONFIG, wildcards.job) else []
+            settle.model_files(CONFIG, "base") if settle.needs_base(CONFIG, wildcards.job) else []
         ),
     output:
         edits=f"{RESULTS}/edits/{{job}}/edits.parquet",

@@ -18,8 +18,8 @@ rule score_shard:
         questions=lambda wildcards: expand(
             f"{RESULTS}/prompts/{{set}}/questions.parquet", set=settle.asked_sets(CONFIG, wildcards.job)
         ),
-        clip=settle.files_in(CONFIG.model.clip),
-        dino=settle.files_in(CONFIG.model.dino),
+        clip=settle.model_files(CONFIG, "clip"),
+        dino=settle.model_files(CONFIG, "dino"),
     output:
         scores=f"{RESULTS}/scores/{{job}}/scores.parquet",
         answers=f"{RESULTS}/scores/{{job}}/answers.parquet",

@@ -23,7 +23,7 @@ rule train_run:
             if CONFIG.train.runs[wildcards.run].validate_edits
             else []
         ),
-        base=settle.files_in(CONFIG.model.base),
+        base=settle.model_files(CONFIG, "base"),
     output:
         weights=f"{RESULTS}/runs/{{run}}/weights.json",
         table=f"{RESULTS}/runs/{{run}}/train.csv",
@@ -35,7 +35,8 @@ rule train_run:
         "../../environment.yml"
     threads: CONFIG.threads
     resources:
-        mem_mb=4000,
+        mem_mb=CONFIG.train.memory_mb,
+        gpu=CONFIG.train.processes * (CONFIG.train.device == "cuda"),
         runtime=1440,
     params:
         launch=(

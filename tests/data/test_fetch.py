@@ -1,0 +1,74 @@
+"""Weights from a hub, by the hub's own client: what is fetched, what is left, what is told when it fails."""
+
+import json
+import os
+import subprocess
+import sys
+
+import hub
+import pytest
+
+REPO = "someone/weights"
+FILES = {
+    "model_index.json": b"{}",
+    "transformer/config.json": b"{}",
+    "transformer/diffusion_pytorch_model.safetensors": bytes(range(256)) * 400,
+    "transformer/pytorch_model.bin": b"pickle",
+    "run_me.py": b"import os",
+}
+
+
+def fetch(at, folder, repo=REPO, **environment):
+    words = [sys.executable, "-m", "madi", "data", "fetch", "--repo", repo, "--folder", folder / "model"]
+    words += ["--manifest", folder / "model.json"]
+    quick = {
+        "HF_ENDPOINT": at,
+        "HF_HOME": str(folder / "home"),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+    done = subprocess.run(list(map(str, words)), env=os.environ | quick | environment, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+@pytest.fixture
+def server():
+    with hub.Hub({REPO: dict(FILES), "someone/pickles": {"config.json": b"{}", "model.bin": b"x"}}) as found:
+        yield found
+
+
+def test_what_is_safe_is_fetched_and_named_by_hash(server, tmp_path):
+    code, said = fetch(server.url, tmp_path)
+    assert code == 0, said
+    told = json.loads((tmp_path / "model.json").read_text())
+    assert told["repo"] == REPO and told["commit"] == hub.COMMIT
+    assert set(told["files"]) == {name for name in FILES if name.endswith((".json", ".safetensors"))}
+    for name in told["files"]:
+        assert (tmp_path / "model" / name).read_bytes() == FILES[name]
+    server.asked.clear()
+    assert fetch(server.url, tmp_path)[0] == 0 and server.asked == []  # nothing is fetched twice
+
+
+def test_a_cut_connection_is_taken_up_again(server, tmp_path):
+    server.cut = 1
+    code, said = fetch(server.url, tmp_path)
+    name = "transformer/diffusion_pytorch_model.safetensors"
+    assert code == 0 and (tmp_path / "model" / name).read_bytes() == FILES[name], said
+    assert server.asked.count(name) == 2
+
+
+@pytest.mark.parametrize(
+    ("repo", "said"),
+    [("someone/nothing", "someone/nothing@main: cannot be fetched"), ("someone/pickles", "no safetensors file")],
+)
+def test_what_is_not_there_is_one_line(server, tmp_path, repo, said):
+    code, error = fetch(server.url, tmp_path, repo)
+    last = error.strip().splitlines()[-1]
+    assert code == 2 and last.startswith("error: ") and said in last, error
+    assert not (tmp_path / "model.json").exists()
+
+
+def test_no_network_is_one_line(tmp_path):
+    code, error = fetch("http://127.0.0.1:9", tmp_path, HF_HUB_ETAG_TIMEOUT="1")
+    assert code == 2 and "cannot be fetched" in error.strip().splitlines()[-1], error
+    assert "Traceback" not in error
