@@ -20,6 +20,7 @@ class Row:
     """Median seconds of ours and of the `other`, and how far the results are apart, relative to the largest value.
 
     ours_mb, other_mb: peak memory above what the model takes. share: of the measured matmul ceiling, by counted FLOPs.
+    tokens: that a step goes through, without padding.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Row:
     ours_mb: float | None = None
     other_mb: float | None = None
     share: float | None = None
+    tokens: int | None = None
 
     @property
     def ratio(self) -> float:
@@ -77,14 +79,15 @@ def hold(rows: list[Row], most: float) -> None:
 def table(rows: list[Row]) -> str:
     """The rows for a person, in Markdown."""
     lines = [
-        "| row | against | ours s | other s | ratio | max rel. diff. | ours MB | other MB | share of matmul |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| row | against | ours s | other s | ratio | max rel. diff. | ours MB | other MB | of matmul | tokens/s |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         memory = ["" if value is None else f"{value:.0f}" for value in (row.ours_mb, row.other_mb)]
         share = "" if row.share is None else f"{row.share:.0%}"
+        speed = "" if row.tokens is None else f"{row.tokens / row.ours_s:,.0f} / {row.tokens / row.other_s:,.0f}"
         numbers = f"{row.ours_s:.2f} | {row.other_s:.2f} | {row.ratio:.2f} | {row.max_rel_diff:.0e}"
-        lines.append(f"| `{row.name}` | {row.other} | {numbers} | {' | '.join(memory)} | {share} |")
+        lines.append(f"| `{row.name}` | {row.other} | {numbers} | {' | '.join(memory)} | {share} | {speed} |")
     return "\n".join(lines)
 
 

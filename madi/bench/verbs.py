@@ -42,3 +42,20 @@ def model(
     print(clock.table(rows))
     if json is not None:
         clock.write(json, rows)
+
+
+@app.command()
+def train(
+    size: Size = typer.Option(Size.small, help="tiny (seconds), small (a CPU, minutes) or full (3.8 B, on a GPU)."),
+    weights: Path = typer.Option(Path("assets/tiny/omnigen"), help="Folder whose tokenizer and VAE are used."),
+    device: Device | None = typer.Option(None, help="By default cuda where there is one."),
+    threads: int = typer.Option(2, min=1, help="CPU threads."),
+    json: Path | None = typer.Option(None, help="File for the rows: name, ours_s, other_s, ratio, max_rel_diff, ..."),
+) -> None:
+    """A whole training step: ours against diffusers' padded, unpadded and encoding in the loop, by turns."""
+    from madi.bench import clock, train
+
+    rows = train.measure(size.value, weights, device and device.value, threads)
+    print(clock.table(rows))
+    if json is not None:
+        clock.write(json, rows)

@@ -41,7 +41,8 @@ def test_every_file_promised_is_there_and_the_samples_may_be_looked_at(smoke):
     made |= {"report.html", "cells.parquet", "lineage.parquet", "edits/models/contact.jpg", "runs/magd_ep/train.csv"}
     assert all((results / path).stat().st_size for path in made)
     timed = {path.parent.name for path in results.glob("timings/*/*.tsv")}
-    assert timed == {"data_prepare", "data_latents", "prompts_questions", "train_run", "edit_shard", "score_shard"}
+    data = {"data_prepare", "data_latents", "data_check"}
+    assert timed == data | {"prompts_questions", "train_run", "edit_shard", "score_shard"}
 
 
 def test_slices_are_settled_where_their_jobs_read_them(smoke):

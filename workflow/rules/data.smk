@@ -18,6 +18,8 @@ rule data_fetch:
         manifest=f"{RESULTS}/models/{{model}}.json",
     log:
         f"{LOGS}/data_fetch/{{model}}.log",
+    benchmark:
+        f"{TIMINGS}/data_fetch/{{model}}.tsv"
     wildcard_constraints:
         model="|".join(CONFIG.model.hub) or "none",
     conda:
