@@ -28,7 +28,7 @@ from madi.bench.train_step import resident
 from madi.errors import MadiError
 from madi.model import flops
 from madi.model.sampler import noise_for
-from madi.progress import say
+from madi.progress import progress, say
 from madi.settings import Magd, Run
 from madi.train import magd
 from madi.train.batches import Batch, Row, together
@@ -63,7 +63,7 @@ def measure(name: str, folder: Path, device: str | None, threads: int) -> list[R
     with TemporaryDirectory() as place:
         course = course_of(SIZES[name], folder, device, Path(place))
         say(f"train {name} on {device}: {EDITS} edits and {T2I} text to image a step, {kind_of(course)}")
-        rows = [against(course, *other, name, folder) for other in OTHERS]
+        rows = [against(course, *other, name, folder) for other in progress(OTHERS, len(OTHERS), "rows")]
     clock.hold(rows, 0.1 if course.run.precision == "bfloat16" else 1e-3)
     return rows
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from madi import shards
+from madi import images, shards
 from madi.errors import MadiError
 from madi.records import LATENT, PLAN, SAMPLE
 
@@ -68,6 +68,11 @@ class Latents:
             raise MadiError(f"no target latent of sample {sample_id}", self.where, "one of each sample", "encode again")
         count = sum(role.startswith("source_") for role in roles)
         return tuple(roles[f"source_{i + 1}"] for i in range(count)), roles["target"], roles.get("masked_1")
+
+
+def sha(found: list[Example]) -> str:
+    """SHA-256 over all that a training takes from its samples and plans."""
+    return images.sha256(repr(found).encode())
 
 
 def _open(path: Path):

@@ -7,7 +7,8 @@ training that goes on ends in the same bits.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,35 +57,48 @@ class Around:
     track: Callable[[dict, int], None]
 
 
-def train(training: Training, around: Around) -> torch.Tensor:
-    """Train to the last step, from the newest state if there is one; gives the loss log [steps, COLUMNS].
+def train(training: Training, around: Around) -> state.Progress:
+    """Train to the last step, from the newest state if there is one; the loss log is [steps, COLUMNS].
 
     Errors: MadiError where time is up (the state is kept), for a loss that is not finite, for too many bad latents.
     """
-    run, team, name = training.run, training.team, around.name
+    run, team = training.run, training.team
     kept = state.load(around.folder, training.trainee, training.optimizer, training.average)
-    log = torch.zeros(0, len(COLUMNS), dtype=torch.float64) if kept is None else kept
-    if len(log) and team.main:
-        say(f"train {name}: goes on after step {len(log)} of {run.steps}")
-    steps = ahead(training.batches, len(log), run.steps) if len(log) < run.steps else ()
-    if team.main:
-        steps = progress(steps, run.steps - len(log), f"train {name}", lambda: around.meter.told)
-    for number, (rows, bad), waited in steps:
-        hold_bad(bad, log, run, team.main)
+    log, before = (kept.log, kept.seconds) if kept else (torch.zeros(0, len(COLUMNS), dtype=torch.float64), 0.0)
+    began = time.monotonic()
+    for number, (rows, bad), waited in coming(training, around, len(log)):
+        hold_bad(bad, log, run, team)
         row = step(training, rows, len(bad), number, around.folder)
         log = torch.cat([log, row[None]])
-        around.meter.waiting(waited)
-        around.meter.count(rows)
-        figures = around.meter.read(row[1].item())
-        around.track(dict(zip(COLUMNS[1:], row[1:].tolist())) | figures, number + 1)
-        stop = len(log) < run.steps and team.sum(torch.tensor([float(around.deadline.over())])).item() > 0
-        if stop or (len(log) % run.save_every == 0 and len(log) < run.steps):
-            keep(training, around, log)
+        tell(around, rows, row, waited)
+        done = state.Progress(log, before + time.monotonic() - began)
+        stop = team.sum(torch.tensor([float(around.deadline.over())])).item() > 0 and len(log) < run.steps
+        if stop or len(log) == run.steps or len(log) % run.save_every == 0:
+            keep(training, around, done)
         if stop:
             what = f"{around.deadline.why} after step {len(log)} of {run.steps}"
-            raise MadiError(what, name, do="run it again: it goes on")
+            raise team.stop(MadiError(what, around.name, do="run it again: it goes on"))
         around.look(len(log))
-    return log
+    return state.Progress(log, before + time.monotonic() - began)
+
+
+def coming(training: Training, around: Around, first: int) -> Iterator[tuple]:
+    """The steps that are left, their rows read ahead; the main process tells how far it is."""
+    steps, name = training.run.steps, f"train {around.name}"
+    left = ahead(training.batches, first, steps) if first < steps else iter(())
+    if not training.team.main:
+        return left
+    if first:
+        say(f"{name}: goes on after step {first} of {steps}")
+    return progress(left, steps - first, name, lambda: around.meter.told)
+
+
+def tell(around: Around, rows: Sequence[Row], row: torch.Tensor, waited: float) -> None:
+    """A step's figures, to whoever tracks them."""
+    around.meter.waiting(waited)
+    around.meter.count(rows)
+    figures = dict(zip(COLUMNS[1:], row[1:].tolist())) | around.meter.read(row[1].item())
+    around.track(figures, int(row[0]))
 
 
 def step(training: Training, rows: Sequence[Row], bad: int, number: int, folder: Path) -> torch.Tensor:
@@ -99,7 +113,7 @@ def step(training: Training, rows: Sequence[Row], bad: int, number: int, folder:
     training.optimizer.zero_grad(set_to_none=True)
     total = max(1, sum(bool((row.weight > 0).any()) for row in rows))
     mine = divided([row.length for row in rows], team.count, run.micro_tokens)[team.number]
-    sums = torch.zeros(1 + len(PARTS), dtype=torch.float64)
+    sums = torch.zeros(1 + len(PARTS), dtype=torch.float64, device=team.device)
     for places in mine:
         batch = together([rows[place] for place in places]).to(team.device)
         with team.joining(training.model, places is mine[-1]):
@@ -110,7 +124,7 @@ def step(training: Training, rows: Sequence[Row], bad: int, number: int, folder:
     gradient = torch.nn.utils.clip_grad_norm_(training.trainee.parameters(), run.gradient_clip)
     gradient = float(gradient.full_tensor() if hasattr(gradient, "full_tensor") else gradient)
     if not math.isfinite(sums[0]) or not math.isfinite(gradient):
-        raise not_finite(rows, sums[0].item() / total, gradient, number, folder, team.main)
+        raise team.stop(not_finite(rows, sums[0].item() / total, gradient, number, folder, team.main))
     training.optimizer.step()
     if training.average is not None:
         training.average.update()
@@ -119,7 +133,7 @@ def step(training: Training, rows: Sequence[Row], bad: int, number: int, folder:
 
 def tally(loss, plain: torch.Tensor, masked: torch.Tensor, edit: torch.Tensor) -> torch.Tensor:
     """Sums [1 + PARTS] of a micro-batch: the weighted loss, and the plain errors of each part."""
-    return torch.stack([loss.sum(), *(plain[some].sum() for some in (masked, ~masked, edit, ~edit))]).double().cpu()
+    return torch.stack([loss.sum(), *(plain[some].sum() for some in (masked, ~masked, edit, ~edit))]).double()
 
 
 def log_row(number: int, sums, rows: Sequence[Row], total: int, bad: int, gradient: float, rate: float) -> torch.Tensor:
@@ -131,30 +145,26 @@ def log_row(number: int, sums, rows: Sequence[Row], total: int, bad: int, gradie
     return torch.tensor([float(value) for value in values], dtype=torch.float64)
 
 
-def keep(training: Training, around: Around, log: torch.Tensor) -> None:
+def keep(training: Training, around: Around, done: state.Progress) -> None:
     """Write a state; all processes give their part, the main one writes."""
-    tensors = state.gathered(training.trainee, training.optimizer, training.average, log)
+    tensors = state.gathered(training.trainee, training.optimizer, training.average, done)
     if training.team.main:
         if around.lease is not None:
             around.lease.hold()
         state.write(around.folder, tensors, training.run.keep_states)
-        say(f"train {around.name}: {describe(log[-training.run.save_every :])}")
+        say(f"train {around.name}: {describe(done.log[-training.run.save_every :])}")
 
 
-def hold_bad(bad: Sequence[MadiError], log: torch.Tensor, run: Run, speak: bool) -> None:
+def hold_bad(bad: Sequence[MadiError], log: torch.Tensor, run: Run, team: Team) -> None:
     """Say which latents were left out. Errors: MadiError where they are too many, in all steps together."""
-    for fault in bad if speak else ():
+    for fault in bad if team.main else ():
         say(f"warning: {fault}; its sample is left out")
     count = int(log[:, COLUMNS.index("skipped")].sum()) + len(bad)
-    if count > run.bad_samples:
-        raise MadiError(
-            f"{count} samples with broken latents, the last: {bad[-1] if bad else 'before this state'}",
-            "bad_samples",
-            f"at most {run.bad_samples}",
-            "encode the shard again",
-        )
+    if bad and count > run.bad_samples:
+        what = f"{count} samples with broken latents, the last: {bad[-1]}"
+        raise team.stop(MadiError(what, "bad_samples", f"at most {run.bad_samples}", "encode the shard again"))
     if bad and len(bad) == run.batch:
-        raise MadiError("no sample of this batch has whole latents", "latents", do="encode the shard again")
+        raise team.stop(MadiError("no sample of this batch has whole latents", "latents", do="encode the shard again"))
 
 
 def not_finite(rows, loss: float, gradient: float, number: int, folder: Path, write: bool) -> MadiError:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from madi import provenance, shards
 from madi.config import RunSlice
@@ -47,21 +47,24 @@ def run(job: RunSlice, files: Files, minutes: float | None = None) -> None:
     check(job, files)
     exactly(job)
     team = Team(job.device, job.shard, job.settings.tracker, files.logs)
-    folder, before = files.states / fingerprint(job, files), written_at(files.out)
+    latents = examples.Latents(files.latents)
+    found = examples.read(files.samples, files.plans, latents)
+    inputs = {"samples": examples.sha(found), "latents": provenance.file_sha(files.latents)}
+    folder, before = files.states / fingerprint(job, inputs), written_at(files.out)
     writer = only_writer(folder) if team.main else contextlib.nullcontext()
     with Deadline(minutes) as deadline, writer as lease:
         team.wait()
         if team.sum(torch.tensor([float(team.main and written_at(files.out) != before)])) > 0:
             return  # by whoever was waited for
-        began = time.monotonic()
         weights = checkpoint.load(job.base)
-        training, around = prepared(job, files, team, weights, folder, deadline, lease)
-        log = loop.train(training, around)
+        batches = Batches(found, latents, weights.tokens, job.settings)
+        training = loop.Training(Trainee(weights.packed, job.settings), batches, job.settings, team)
+        done = loop.train(training, around_of(job, files, training, weights, folder, deadline, lease))
         if training.average is not None:
             training.average.swap()
         learned = state.weights(training.trainee)
         if team.main:
-            finish(job, files, learned, log, time.monotonic() - began, team.count)
+            finish(job, files, learned, done, inputs, team.count)
             shutil.rmtree(folder, ignore_errors=True)
         team.wait()
 
@@ -80,17 +83,14 @@ def check(job: RunSlice, files: Files) -> None:
     track.check(job.settings)
 
 
-def prepared(job: RunSlice, files: Files, team: Team, weights: checkpoint.Weights, folder: Path, deadline, lease):
-    """The training and what it meets on its way."""
-    found = examples.Latents(files.latents)
-    batches = Batches(examples.read(files.samples, files.plans, found), found, weights.tokens, job.settings)
-    training = loop.Training(Trainee(weights.packed, job.settings), batches, job.settings, team)
-    tracked = track.Track(team, job.settings, job.run)
+def around_of(job: RunSlice, files: Files, training: loop.Training, weights, folder: Path, deadline, lease):
+    """What the training meets on its way."""
+    tracked = track.Track(training.team, job.settings, job.run)
     kind = torch.bfloat16 if job.settings.precision == "bfloat16" else torch.float32
-    ceiling = team.sum(torch.tensor([flops.ceiling(team.device, kind, 0.3)])).item()
-    meter = Meter(weights.packed.stock.config, team.device, ceiling)
+    ceiling = training.team.sum(torch.tensor([flops.ceiling(training.team.device, kind, 0.3)])).item()
+    meter = Meter(weights.packed.stock.config, training.team.device, ceiling)
     look = looking(job, files, training, weights, tracked)
-    return training, loop.Around(job.run, folder, deadline, meter, lease, look, tracked.figures)
+    return loop.Around(job.run, folder, deadline, meter, lease, look, tracked.figures)
 
 
 def looking(job: RunSlice, files: Files, training: loop.Training, weights: checkpoint.Weights, tracked: track.Track):
@@ -124,17 +124,21 @@ def averaged(training: loop.Training):
             training.average.swap()
 
 
-def finish(job: RunSlice, files: Files, learned: dict, log: torch.Tensor, seconds: float, processes: int) -> None:
-    """Write weights, card, manifest, loss log and what the training was."""
+def finish(job: RunSlice, files: Files, learned: dict, done: state.Progress, inputs: dict, processes: int) -> None:
+    """Write weights, card, manifest, loss log and what the training was. Errors: MadiError where the disk will not take
+    them; the last state stays, and another go only writes."""
     out = files.out.parent
-    save(out, job, learned)
-    card.write(out / "weights", job)
-    write_table(files.table, log)
-    inputs = {p.name: provenance.file_sha(p) for p in (files.samples, files.plans, files.latents) if p is not None}
-    facts = {"config": job.model_dump(mode="json"), "inputs": inputs, "base": provenance.folder_sha(job.base)}
-    facts |= {"processes": processes, "hours_of_last_go": round(seconds / 3600, 4)}
-    provenance.write_provenance(out / "run.json", **facts)
-    shards.write_json(files.out, provenance.file_shas(out / "weights"))
+    try:
+        save(out, job, learned)
+        card.write(out / "weights", job)
+        write_table(files.table, done.log)
+        facts = {"config": job.model_dump(mode="json"), "inputs": inputs, "base": provenance.folder_sha(job.base)}
+        facts |= {"processes": processes, "hours": round(done.seconds / 3600, 4)}
+        provenance.write_provenance(out / "run.json", **facts)
+        shards.write_json(files.out, provenance.file_shas(out / "weights"))
+    except (OSError, SafetensorError) as fault:
+        reason = " ".join(str(fault).split())
+        raise MadiError(f"the weights cannot be written ({reason})", out, do="make room and run it again") from None
 
 
 def save(out: Path, job: RunSlice, learned: dict[str, torch.Tensor]) -> None:
@@ -163,12 +167,11 @@ def exactly(job: RunSlice) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and nothing reads such memory
 
 
-def fingerprint(job: RunSlice, files: Files) -> str:
-    """What a kept state belongs to: the run's settings, its inputs (not where they lie), and the code.
+def fingerprint(job: RunSlice, inputs: dict[str, str]) -> str:
+    """What a kept state belongs to: the run's settings, its inputs by content (not where they lie), and the code.
 
     The index of the latents holds the checksum of each tensor, so that the tensors need not be read again.
     """
-    inputs = [provenance.file_sha(path) for path in (files.samples, files.plans, files.latents) if path is not None]
     facts = job.model_dump(mode="json", exclude={"base", "name", "device", "shard"})
     return state.key(facts, inputs, provenance.folder_sha(job.base), provenance.code_sha())
 

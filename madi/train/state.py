@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -31,6 +32,14 @@ FILE = re.compile(r"step-(\d{7})\.safetensors")
 WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True, ignore_frozen_params=True, strict=False)
 
 
+@dataclass(frozen=True)
+class Progress:
+    """The loss log [steps done, columns], float64, and how long these steps took in all goes together."""
+
+    log: torch.Tensor
+    seconds: float
+
+
 def key(*facts: object) -> str:
     """16 hex digits over all that a run depends on: its settings and the hashes of its inputs."""
     return images.sha256(json.dumps(facts, sort_keys=True).encode())[:16]
@@ -41,14 +50,14 @@ def weights(trainee: torch.nn.Module) -> dict[str, torch.Tensor]:
     return get_model_state_dict(trainee, options=WHOLE)
 
 
-def gathered(trainee, optimizer, average: Average | None, log: torch.Tensor) -> dict[str, torch.Tensor]:
+def gathered(trainee, optimizer, average: Average | None, done: Progress) -> dict[str, torch.Tensor]:
     """What a file holds. Called by all processes; only the main one gets it."""
     found = {f"model.{name}": value for name, value in weights(trainee).items()}
     for name, moments in get_optimizer_state_dict(trainee, optimizer, options=WHOLE).get("state", {}).items():
         found |= {f"optimizer.{kind}.{name}": value for kind, value in moments.items()}
     if average is not None:
         found |= {f"average.{name}": _whole(value) for name, value in zip(average.names, average.values)}
-    return found | {"log": log}
+    return found | {"log": done.log, "seconds": torch.tensor(done.seconds, dtype=torch.float64)}
 
 
 def _whole(value: torch.Tensor) -> torch.Tensor:
@@ -76,14 +85,14 @@ def files(folder: Path) -> list[Path]:
     return sorted((path for path in folder.glob("step-*") if FILE.fullmatch(path.name)), reverse=True)
 
 
-def load(folder: Path, trainee, optimizer, average: Average | None) -> torch.Tensor | None:
-    """Put the newest whole state back and give its loss log; None where there is none. A broken one is passed over."""
+def load(folder: Path, trainee, optimizer, average: Average | None) -> Progress | None:
+    """Put the newest whole state back and say how far it is; None where there is none. A broken one is passed over."""
     for path in files(folder):
         try:
             with safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 put_back(tensors, trainee, optimizer, average)
-                return tensors["log"]
+                return Progress(tensors["log"], tensors["seconds"].item())
         except (SafetensorError, OSError, KeyError) as fault:
             say(f"warning: {path}: not a whole state ({fault}); the one before it is taken")
     return None

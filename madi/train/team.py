@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
@@ -26,8 +27,9 @@ class Team:
         if device == "cuda" and not torch.cuda.is_available():
             raise MadiError("no CUDA device here", "train.device", "a machine with a GPU", "set train.device: cpu")
         plain = DistributedDataParallelKwargs(gradient_as_bucket_view=True, broadcast_buffers=False)
+        patient = InitProcessGroupKwargs(timeout=timedelta(days=1))  # the others wait while the main one does
         self.accelerator = Accelerator(
-            cpu=device == "cpu", log_with=tracker, project_dir=folder, kwargs_handlers=[plain]
+            cpu=device == "cpu", log_with=tracker, project_dir=folder, kwargs_handlers=[plain, patient]
         )
         self.shard = shard and self.count > 1
 
@@ -46,6 +48,10 @@ class Team:
     @property
     def number(self) -> int:
         return self.accelerator.process_index
+
+    def stop(self, error: MadiError) -> BaseException:
+        """What every process raises when all stop for one reason, which the main one says."""
+        return error if self.main else SystemExit(2)
 
     def wait(self) -> None:
         """Until all are here."""

@@ -1,6 +1,7 @@
 """A training as a job: interrupted or not, the same bits; its folder loads; a bad input is named."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from madi import provenance, shards
 from madi.errors import MadiError
 from madi.model import checkpoint
 from madi.records import LATENT, PLAN, SAMPLE
-from madi.train import examples, loop, run
+from madi.train import examples, loop
 from madi.train.batches import Batches, together
 
 KINDS = {
@@ -44,15 +45,31 @@ def test_an_interrupted_training_ends_in_the_same_bits(world, kind, monkeypatch)
     assert list((world.folder / "state").iterdir()) == []
 
 
-def retold(path, schema):
-    """The file without its last row."""
-    shards.write(path, list(shards.stream(path, schema))[:-1], schema)
+def print_of(world, **changes) -> str:
+    """The name of the state's folder, as an interrupted training makes it."""
+    with pytest.raises(MadiError, match="time budget"):
+        world.train("print", minutes=0, **changes)
+    (folder,) = (world.folder / "state").iterdir()
+    shutil.rmtree(folder)
+    return folder.name
+
+
+def retold(path, schema, name=None):
+    """The file without its last row, or without the tensor of that name."""
+    rows = shards.read(path, schema)
+    shards.write(path, [row for row in rows if row["name"] != name] if name else rows[:-1], schema)
+
+
+def reworded(path):
+    rows = shards.read(path, SAMPLE)
+    shards.write(path, [row | {"instruction": row["instruction"] + "!"} for row in rows], SAMPLE)
 
 
 CHANGES = {
     "samples": lambda world: retold(world.folder / "samples.parquet", SAMPLE),
+    "words": lambda world: reworded(world.folder / "samples.parquet"),
     "plans": lambda world: retold(world.folder / "plans.parquet", PLAN),
-    "index": lambda world: retold(world.folder / "latents.parquet", LATENT),
+    "index": lambda world: retold(world.folder / "latents.parquet", LATENT, "s4.masked_1"),
     "tensors": lambda world: world.write_latents(lambda name, tensor: tensor + 1),
     "base": lambda world: (world.folder / "base" / "more.json").write_text("{}"),
 }
@@ -60,18 +77,18 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_state_of_other_inputs_is_not_taken_up(world, change):
-    before = run.fingerprint(world.job(), world.files())
-    assert run.fingerprint(world.job(), world.files()) == before
+    before = print_of(world)
+    assert print_of(world) == before
     CHANGES[change](world)
-    assert run.fingerprint(world.job(), world.files()) != before
+    assert print_of(world) != before
 
 
 def test_a_state_of_other_settings_or_code_is_not_taken_up(world, monkeypatch):
-    before = run.fingerprint(world.job(), world.files())
-    assert run.fingerprint(world.job(steps=7), world.files()) != before
-    assert run.fingerprint(world.job(shard=True), world.files()) == before  # as many processes as one likes go on
+    before = print_of(world)
+    assert print_of(world, steps=7) != before
+    assert print_of(world, shard=True) == before  # as many processes as one likes go on
     monkeypatch.setattr(provenance, "code_sha", lambda: "other")
-    assert run.fingerprint(world.job(), world.files()) != before
+    assert print_of(world) != before
 
 
 def test_the_loss_falls_and_the_vae_stays(world):
@@ -100,8 +117,8 @@ def test_the_manifest_names_every_file_by_its_hash(world):
 def test_what_a_run_was_is_beside_its_weights(world):
     world.train(magd=MAGD, expressive=True)
     told = json.loads((world.folder / "out" / "run.json").read_text())
-    assert told["config"]["settings"]["steps"] == 6 and told["processes"] == 1 and told["hours_of_last_go"] >= 0
-    assert set(told["inputs"]) == {"samples.parquet", "plans.parquet", "latents.parquet"}
+    assert told["config"]["settings"]["steps"] == 6 and told["processes"] == 1 and told["hours"] >= 0
+    assert set(told["inputs"]) == {"samples", "latents"}
     assert {"torch", "accelerate"} <= told["versions"].keys() and told["hardware"]["cores"]
     card = (world.folder / "out" / "weights" / "README.md").read_text()
     assert "6 steps of 4 samples, with MAgD (rate 0.25 at noise levels from 0) and expressive prompts" in card
@@ -183,3 +200,17 @@ def test_a_missing_tracker_is_told_before_anything_is_loaded(world, monkeypatch)
     monkeypatch.setattr(checkpoint, "load", None)
     with pytest.raises(MadiError, match="wandb is not installed; pip install wandb, or tracker: null"):
         world.train(tracker="wandb")
+
+
+def test_a_full_disk_at_the_end_keeps_the_state_and_another_go_only_writes(world, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    whole = world.train("whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "save", full)
+        with pytest.raises(MadiError, match=r"weights cannot be written \(.*No space left.*make room and run it"):
+            world.train("cut")
+    assert world.states()[-1] == "step-0000006.safetensors"
+    monkeypatch.setattr(loop, "step", None)
+    assert world.train("cut") == whole

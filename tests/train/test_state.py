@@ -28,7 +28,7 @@ def trained(tiny_weights, steps=2, seed=0):
 
 
 def log(steps):
-    return torch.arange(float(steps), dtype=torch.float64)[:, None]
+    return state.Progress(torch.arange(float(steps), dtype=torch.float64)[:, None], 10.0 * steps)
 
 
 def moments(optimizer):
@@ -38,7 +38,8 @@ def moments(optimizer):
 def test_a_state_puts_everything_back(tiny_weights, tmp_path):
     one, other = trained(tiny_weights), trained(tiny_weights, 1, seed=5)
     state.write(tmp_path, state.gathered(*one, log(2)), 2)
-    assert torch.equal(state.load(tmp_path, *other), log(2))
+    found = state.load(tmp_path, *other)
+    assert torch.equal(found.log, log(2).log) and found.seconds == 20
     assert all(torch.equal(a, b) for a, b in zip(one[0].parameters(), other[0].parameters()))
     assert all(torch.equal(a, b) for a, b in zip(moments(one[1]), moments(other[1]), strict=True))
     assert all(torch.equal(a, b) for a, b in zip(one[2].values, other[2].values)) and other[2].count == 2
@@ -58,7 +59,7 @@ def test_a_half_written_state_is_skipped_for_the_one_before(tiny_weights, tmp_pa
         state.write(tmp_path, state.gathered(*one, log(steps)), 2)
     newest = state.files(tmp_path)[0]
     newest.write_bytes(newest.read_bytes()[:-100] if damage == "cut" else damage)
-    assert len(state.load(tmp_path, *one)) == 2
+    assert len(state.load(tmp_path, *one).log) == 2
     said = capsys.readouterr().err
     assert f"warning: {newest}: not a whole state" in said and "the one before it is taken" in said
 
