@@ -197,3 +197,15 @@ def test_columns_are_told_in_words():
     assert len(loop.COLUMNS) == row.shape[1]
     said = loop.describe(row)
     assert said == "step 3, loss 0.500 (unmasked 0.400, edit 0.300, t2i 0.200), 25% of an edit's latents change"
+
+
+def test_the_shipped_vae_gives_latents_of_unit_variance():
+    """What the thresholds of the edit weights are for."""
+    from madi.config import DataSlice
+    from madi.data.readers import scenes
+    from madi.model.codec import Codec
+
+    job = DataSlice(set="train", name="t", seed=0, size_px=128, source={"reader": "scenes", "edits": 30, "t2i": 0})
+    pixels = np.stack([images.decode(row["target"]["bytes"], "target") for row in scenes.read(job)])
+    latents = Codec.load("assets/tiny/omnigen").encode(pixels)
+    assert latents.std().item() == pytest.approx(1, abs=0.05) and latents.mean().item() == pytest.approx(0, abs=0.05)

@@ -15,17 +15,14 @@ from madi.train.team import Team
 HOW = {"magd": MAGD | {"probability": 0.5}, "expressive": True, "batch": 5, "micro_tokens": 260, "ema": 0.5}
 
 
-def launched(world, name, processes, more=(), **changes):
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+ACCELERATE = ["-m", "accelerate.commands.accelerate_cli", "launch", "--cpu", "--num_machines=1", "--mixed_precision=no"]
+ACCELERATE += ["--dynamo_backend=no", "--num_processes"]
+
+
+def launched(world, name, processes, more=(), launcher=TORCHRUN, **changes):
     """The training from the command line, as that many processes over gloo."""
-    words = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        f"--nproc-per-node={processes}",
-        "-m",
-        "madi",
-    ]
+    words = [sys.executable, *launcher[:-1], f"{launcher[-1]}={processes}", "-m", "madi"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     given = [*words, *world.words(name, more, **changes)]
     done = subprocess.run(given, env=environment, capture_output=True, text=True, timeout=300)
@@ -42,9 +39,9 @@ def alone(world):
     return world.losses("alone"), weights(world, "alone")
 
 
-@pytest.mark.parametrize("shard", [False, True], ids=["ddp", "fsdp"])
-def test_two_processes_give_the_single_ones_losses_and_weights(world, alone, shard):
-    code, said = launched(world, "two", 2, shard=shard, **HOW)
+@pytest.mark.parametrize(("shard", "launcher"), [(False, TORCHRUN), (True, ACCELERATE)], ids=["ddp", "fsdp"])
+def test_two_processes_give_the_single_ones_losses_and_weights(world, alone, shard, launcher):
+    code, said = launched(world, "two", 2, launcher=launcher, shard=shard, **HOW)
     assert code == 0, said[-3000:]
     assert world.losses("two") == pytest.approx(alone[0], rel=1e-5)
     for name, value in weights(world, "two").items():
@@ -52,7 +49,7 @@ def test_two_processes_give_the_single_ones_losses_and_weights(world, alone, sha
     assert said.count("train r 6/6 done") == 1  # one speaks
 
 
-@pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
+@pytest.mark.parametrize(("first", "then"), [(2, 1), pytest.param(1, 2, marks=pytest.mark.slow)])
 def test_another_number_of_processes_goes_on(world, alone, first, then):
     code, said = launched(world, "moved", first, ["--budget-minutes", "0"], shard=True, **HOW)
     assert code != 0 and "the time budget is used up after step 1 of 6" in said
@@ -62,6 +59,7 @@ def test_another_number_of_processes_goes_on(world, alone, first, then):
     assert world.losses("moved") == pytest.approx(alone[0], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_half_precision_and_adapters_on_two_processes(world):
     how = HOW | {"precision": "bfloat16", "checkpoint_blocks": True, "lora": {"rank": 2, "alpha": 4}}
     world.train("alone", **how)
@@ -71,6 +69,7 @@ def test_half_precision_and_adapters_on_two_processes(world):
         assert world.losses("two") == pytest.approx(world.losses("alone"), rel=0.02)
 
 
+@pytest.mark.slow
 def test_validation_on_divided_weights(world, tmp_path):
     from madi import images, shards
     from madi.records import SAMPLE
