@@ -208,4 +208,4 @@ def test_the_shipped_vae_gives_latents_of_unit_variance():
     job = DataSlice(set="train", name="t", seed=0, size_px=128, source={"reader": "scenes", "edits": 30, "t2i": 0})
     pixels = np.stack([images.decode(row["target"]["bytes"], "target") for row in scenes.read(job)])
     latents = Codec.load("assets/tiny/omnigen").encode(pixels)
-    assert latents.std().item() == pytest.approx(1, abs=0.05) and latents.mean().item() == pytest.approx(0, abs=0.05)
+    assert latents.std().item() == pytest.approx(1, abs=0.05) and latents.mean().item() == pytest.approx(0, abs=0.1)
