@@ -139,7 +139,7 @@ class Lora(Part):
 class Portion(Part):
     """A part of the training stream: which samples, and how many an epoch (`count`) or which share of it (`weight`).
 
-    kind: edits or text to image; sets: of the `source` column; planned: with a plan, or without. None: all.
+    kind: edits or text to image; sets: of the samples' `set` column; planned: with a plan, or without. None: all.
     """
 
     kind: Literal["edit", "t2i"] | None = None
@@ -160,10 +160,12 @@ class Validate(Part):
 
 
 class Drop(Part):
-    """Guidance training: how often all conditions are dropped, and how often the text alone."""
+    """Guidance training: how often all conditions are dropped, and how often the text alone. `negative`: which share of
+    the former show the negative words that inference is unconditional with, instead of OmniGen's `<cfg>`."""
 
     all: Share
     text: Share
+    negative: Share = 0.5
 
     @model_validator(mode="after")
     def _sum(self) -> "Drop":
@@ -235,6 +237,11 @@ class Run(Part):
             raise ValueError("warmup_steps at most steps")
         return self
 
+    @property
+    def wants_plans(self) -> bool:
+        """Whether it learns from plans, or is to know which samples have one."""
+        return self.expressive or any(portion.planned is not None for portion in self.mixture.values())
+
     @model_validator(mode="after")
     def _one_measure(self) -> "Run":
         portions = self.mixture.values()
@@ -246,13 +253,16 @@ class Run(Part):
 
 
 class Train(Part):
-    """The trainings, and what each runs on: `processes` of one node with a `device` each; `shard` divides weights and
-    optimizer among them (FSDP2), else each holds all (DDP)."""
+    """The trainings, and what each runs on: `processes` with a `device` each; `shard` divides weights and optimizer
+    among them (FSDP2), else each holds all (DDP). launcher: what starts them, before `train run ...`; by default
+    torchrun on one node. minutes: a go's limit, before which it stops by itself with its state kept."""
 
     runs: dict[Name, Run]
     device: Literal["cpu", "cuda"] = "cpu"
     processes: Count = 1
     shard: bool = False
+    launcher: str | None = None
+    minutes: Count = 1440
     memory_mb: Count = 4000  # of the machine, a training
 
 

@@ -120,6 +120,15 @@ def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:
     )
 
 
+def launcher(config: Config) -> str:
+    """What starts a training: `madi` alone, or torchrun with a process a device, which waits for states to be written
+    when it is asked to stop."""
+    if config.train.launcher:
+        return config.train.launcher
+    count = config.train.processes
+    return f"torchrun --standalone --shutdown-timeout 900 --nproc-per-node={count} -m madi" if count > 1 else "madi"
+
+
 def model_files(config: Config, name: str, below: str = "") -> list[str]:
     """What a job that loads a model has as input: the files of its folder, or the manifest of one that is fetched."""
     if name in config.model.hub:

@@ -195,7 +195,7 @@ def test_slices_come_back_as_they_were(demo, tmp_path):
     path.write_text(settle.slices(demo, {})["runs/magd"])
     found = config.read(path, RunSlice)
     assert found.settings == demo.train.runs["magd"] and found.base == demo.model.base
-    path.write_text(path.read_text().replace('"steps"', '"stops"'))
+    path.write_text(path.read_text().replace('"steps"', '"stops"', 1))
     with pytest.raises(MadiError, match=rf"{path} settings.stops: unknown key"):
         config.read(path, RunSlice)
     with pytest.raises(MadiError, match="missing.json: no such file"):

@@ -60,10 +60,12 @@ def measure(name: str, folder: Path, device: str | None, threads: int) -> list[R
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if device == "cuda" and not torch.cuda.is_available():
         raise MadiError("no CUDA device", "--device", "cpu, or a machine with a GPU")
+    steps = [ours, *(other for _, _, other in OTHERS)]  # before a course of our own takes room
+    memory = {step: peak_mb(step, name, folder, device) for step in progress(steps, len(steps), "memory")}
     with TemporaryDirectory() as place:
         course = course_of(SIZES[name], folder, device, Path(place))
         say(f"train {name} on {device}: {EDITS} edits and {T2I} text to image a step, {kind_of(course)}")
-        rows = [against(course, *other, name, folder) for other in progress(OTHERS, len(OTHERS), "rows")]
+        rows = [against(course, *other, memory) for other in progress(OTHERS, len(OTHERS), "rows")]
     clock.hold(rows, 0.1 if course.run.precision == "bfloat16" else 1e-3)
     return rows
 
@@ -80,7 +82,7 @@ def course_of(size: Size, folder: Path, device: str, place: Path) -> Course:
     on = subject(size, folder, torch.device(device))
     half = size.dtype == torch.bfloat16
     needed = 16 * sum(p.numel() for p in on.packed.stock.parameters())  # weights, gradients, two moments in float32
-    fits = device == "cpu" or needed < 0.85 * torch.cuda.get_device_properties(0).total_memory
+    fits = device == "cpu" or needed + 12e9 < torch.cuda.get_device_properties(0).total_memory  # and activations
     how = {"precision": "bfloat16" if half else "float32", "checkpoint_blocks": half}
     run = Run(**RUN, **how, magd=MAGD, lora=None if fits else {"rank": 16, "alpha": 16})
     trainee = Trainee(on.packed, run).to(device)
@@ -172,8 +174,8 @@ OTHERS = (
 )
 
 
-def against(course: Course, title: str, named: str, other: Callable, name: str, folder: Path) -> Result:
-    """Both by turns from the same weights, and the peak memory of each in a process of its own."""
+def against(course: Course, title: str, named: str, other: Callable, memory: dict[Callable, float]) -> Result:
+    """Both by turns from the same weights."""
     with still(course):
         ours_s, other_s, far = by_turns(
             lambda: ours(course), lambda: other(course), course.on.size.repeats, course.on.device
@@ -181,9 +183,8 @@ def against(course: Course, title: str, named: str, other: Callable, name: str, 
     rows = rows_of(course, cached(course))
     config = course.on.packed.stock.config
     share = sum(3 * flops.sample(config, row.prompt, len(row.mask)) for row in rows) / ours_s / course.on.ceiling
-    memory = [peak_mb(step, name, folder, course.on.device) for step in (ours, other)]
     tokens = sum(row.length for row in rows)
-    return Result(title, named, ours_s, other_s, far, *memory, share=share, tokens=tokens)
+    return Result(title, named, ours_s, other_s, far, memory[ours], memory[other], share=share, tokens=tokens)
 
 
 @contextlib.contextmanager
@@ -192,15 +193,18 @@ def still(course: Course) -> Iterator[None]:
     before = [group["lr"] for group in course.optimizer.param_groups]
     for group in course.optimizer.param_groups:
         group["lr"] = 0.0
-    yield
-    for group, rate in zip(course.optimizer.param_groups, before):
-        group["lr"] = rate
+    try:
+        yield
+    finally:
+        for group, rate in zip(course.optimizer.param_groups, before):
+            group["lr"] = rate
 
 
-def peak_mb(step: Callable, name: str, folder: Path, device: torch.device) -> float:
-    """Peak memory of a second step above what the model takes, MB, the optimizer's moments in it."""
+def peak_mb(step: Callable, name: str, folder: Path, device: str) -> float:
+    """Peak memory of a second step above what the model takes, MB, the optimizer's moments in it: in a process of its
+    own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_peak, (step, name, str(folder), device.type, torch.get_num_threads()))
+        return pool.apply(_peak, (step, name, str(folder), device, torch.get_num_threads()))
 
 
 def _peak(step, name, folder, device, threads) -> float:

@@ -31,8 +31,10 @@ def run(job: LatentSlice, file: Path, base: Path, part: int, index: Path, out: P
     import torch
     from safetensors.torch import save_file
 
+    from madi.model import device as devices
     from madi.model.codec import Codec
 
+    devices.hold(job.device)
     torch.set_num_threads(1)  # sums in one order: the same bytes on any machine, whatever --cores gives the job
     codec = Codec.load(base)
     codec.vae.to(job.device)

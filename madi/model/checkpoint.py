@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from madi.errors import MadiError
+from madi.model import device as devices
 from madi.model import official, stored
 from madi.model.codec import Codec
 from madi.model.packed import Packed
@@ -38,8 +39,7 @@ def load(folder: Path | str, device: str = "cpu", dtype: str | None = None) -> W
 
     Errors: MadiError naming what is missing or does not fit.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise MadiError("no CUDA device here", "device cuda", "a machine with a GPU", "take device cpu")
+    devices.hold(device)
     weights = read(Path(folder))
     kind = getattr(torch, dtype) if dtype else weights.packed.stock.dtype
     torch.nn.Module.to(weights.packed.stock, device, kind)  # diffusers' own `to` warns of parts that are not there

@@ -150,5 +150,5 @@ class Batches:
 def drop(settings: Drop, u: float, half: float) -> str | None:
     """`<cfg>` or the stock negative prompt where all conditions go, "text" where the words go, None where none do."""
     if u < settings.all:
-        return "<cfg>" if half < 0.5 else NEGATIVE
+        return NEGATIVE if half >= 1 - settings.negative else "<cfg>"
     return "text" if u < settings.all + settings.text else None

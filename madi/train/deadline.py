@@ -12,8 +12,8 @@ class Deadline:
 
     def __init__(self, minutes: float | None):
         self.began, self.seconds = time.monotonic(), None if minutes is None else 60 * minutes
-        self.asked = self.spent = False
-        self.longest, self.mark = 0.0, self.began
+        self.asked = False
+        self.step, self.save = 0.0, 0.0  # the longest of each, seconds
 
     def __enter__(self) -> Deadline:
         if threading.current_thread() is threading.main_thread():
@@ -27,12 +27,14 @@ class Deadline:
     def _ask(self, *_) -> None:
         self.asked = True
 
+    def took(self, step: float = 0.0, save: float = 0.0) -> None:
+        """A step, or the writing of a state, took so many seconds."""
+        self.step, self.save = max(self.step, step), max(self.save, save)
+
     def over(self) -> bool:
-        """Whether no more step fits: twice the longest time between two askings (a step, a save) is kept free."""
-        now = time.monotonic()
-        self.longest, self.mark = max(self.longest, now - self.mark), now
-        self.spent = self.seconds is not None and now - self.began + 2 * self.longest > self.seconds
-        return self.asked or self.spent
+        """Whether no more step fits with a state after it: twice the longest of each is kept free."""
+        spent = time.monotonic() - self.began + 2 * (self.step + self.save)
+        return self.asked or (self.seconds is not None and spent > self.seconds)
 
     @property
     def why(self) -> str:

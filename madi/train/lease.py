@@ -22,6 +22,7 @@ import psutil
 from madi.errors import MadiError
 from madi.progress import say
 
+NAME = "lease.json"
 BEAT, STALE, LOOK = 10.0, 60.0, 1.0  # seconds: between heartbeats; without one; between looks of a waiter
 
 
@@ -29,7 +30,7 @@ class Lease:
     """The lease in a folder, from `take` until `give_up`."""
 
     def __init__(self, folder: Path):
-        self.path = folder / "lease.json"
+        self.path = folder / NAME
         process = psutil.Process()
         self.holder = {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time()}
         self.holder |= {"job": os.environ.get("SLURM_JOB_ID"), "token": uuid.uuid4().hex}

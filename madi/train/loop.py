@@ -18,7 +18,7 @@ from madi import shards
 from madi.errors import MadiError
 from madi.progress import progress, say
 from madi.settings import Run
-from madi.train import state
+from madi.train import magd, state
 from madi.train.ahead import ahead
 from madi.train.average import Average
 from madi.train.batches import Batches, Row, together
@@ -65,11 +65,15 @@ def train(training: Training, around: Around) -> state.Progress:
     run, team = training.run, training.team
     kept = state.load(around.folder, training.trainee, training.optimizer, training.average)
     log, before = (kept.log, kept.seconds) if kept else (torch.zeros(0, len(COLUMNS), dtype=torch.float64), 0.0)
+    team.agree(len(log), "the state they found")
     began = time.monotonic()
     for number, (rows, bad), waited in coming(training, around, len(log)):
+        team.agree(len(rows), "the samples they can read")
         hold_bad(bad, log, run, team)
+        start = time.monotonic()
         row = step(training, rows, len(bad), number, around.folder)
         log = torch.cat([log, row[None]])
+        around.deadline.took(step=time.monotonic() - start + waited)
         tell(around, rows, row, waited)
         done = state.Progress(log, before + time.monotonic() - began)
         stop = team.sum(torch.tensor([float(around.deadline.over())])).item() > 0 and len(log) < run.steps
@@ -111,20 +115,25 @@ def step(training: Training, rows: Sequence[Row], bad: int, number: int, folder:
     for group in training.optimizer.param_groups:
         group["lr"] = learning_rate(number, run)
     training.optimizer.zero_grad(set_to_none=True)
-    total = max(1, sum(bool((row.weight > 0).any()) for row in rows))
+    total = max(1, int(magd.counts(torch.stack([row.weight for row in rows])).sum()))
     mine = divided([row.length for row in rows], team.count, run.micro_tokens)[team.number]
     sums = torch.zeros(1 + len(PARTS), dtype=torch.float64, device=team.device)
     for places in mine:
-        batch = together([rows[place] for place in places]).to(team.device)
+        some = [rows[place] for place in places]
+        batch = together(some or [min(rows, key=lambda row: row.length)]).to(team.device)
         with team.joining(training.model, places is mine[-1]):
             loss, plain = training.model(batch)
-            (loss.sum() * (team.count / total)).backward()  # gradients are averaged over processes
-        sums += tally(loss.detach(), plain, batch.mask.any(1), batch.edit)
+            share = team.count / total if some else 0.0  # gradients are averaged over processes; a filler has none
+            (loss.sum() * share).backward()
+        if some:
+            sums += tally(loss.detach(), plain, batch.mask.any(1), batch.edit)
     sums = team.sum(sums)
     gradient = torch.nn.utils.clip_grad_norm_(training.trainee.parameters(), run.gradient_clip)
     gradient = float(gradient.full_tensor() if hasattr(gradient, "full_tensor") else gradient)
     if not math.isfinite(sums[0]) or not math.isfinite(gradient):
-        raise team.stop(not_finite(rows, sums[0].item() / total, gradient, number, folder, team.main))
+        fault = not_finite(rows, sums[0].item() / total, gradient, number, folder, team.main)
+        team.wait()
+        raise team.stop(fault)
     training.optimizer.step()
     if training.average is not None:
         training.average.update()
@@ -147,12 +156,15 @@ def log_row(number: int, sums, rows: Sequence[Row], total: int, bad: int, gradie
 
 def keep(training: Training, around: Around, done: state.Progress) -> None:
     """Write a state; all processes give their part, the main one writes."""
-    tensors = state.gathered(training.trainee, training.optimizer, training.average, done)
+    start = time.monotonic()
+    tensors = state.gathered(training.trainee, training.optimizer, training.average, done, training.team.main)
     if training.team.main:
         if around.lease is not None:
             around.lease.hold()
         state.write(around.folder, tensors, training.run.keep_states)
         say(f"train {around.name}: {describe(done.log[-training.run.save_every :])}")
+    training.team.wait()  # nobody leaves while the main process writes: its launcher would end it
+    around.deadline.took(save=time.monotonic() - start)
 
 
 def hold_bad(bad: Sequence[MadiError], log: torch.Tensor, run: Run, team: Team) -> None:

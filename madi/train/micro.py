@@ -5,29 +5,26 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
-from madi.errors import MadiError
-
 
 def divided(lengths: Sequence[int], processes: int, most: int | None) -> list[list[list[int]]]:
     """For each process its micro-batches, each the places of its samples in the batch.
 
-    lengths: tokens of each sample. Every process gets as many micro-batches as any other, since they step together,
-    and none holds more than `most` tokens (None: no limit) unless it is a single sample. Longest first into the
-    emptiest, so that micro-batches are about equal. Errors: MadiError for fewer samples than processes.
+    lengths: tokens of each sample. Every process gets as many micro-batches as any other, since they step together;
+    some of the last may be empty. None holds more than `most` tokens (None: no limit) unless it is a single sample.
+    Longest first into the emptiest, so that micro-batches are about equal.
     """
-    if len(lengths) < processes:
-        raise MadiError(f"{len(lengths)} samples in a batch for {processes} processes", "batch", "at least one each")
-    highest = len(lengths) // processes
+    highest = -(-len(lengths) // processes)
     least = 1 if most is None else min(highest, -(-sum(lengths) // (most * processes)))
     for rounds in range(least, highest + 1):
         bins = filled(lengths, rounds * processes)
-        if most is None or all(len(b) == 1 or sum(lengths[i] for i in b) <= most for b in bins):
+        if most is None or all(len(b) <= 1 or sum(lengths[i] for i in b) <= most for b in bins):
             break
     return [bins[process::processes] for process in range(processes)]
 
 
 def filled(lengths: Sequence[int], count: int) -> list[list[int]]:
-    """All places in `count` bins of about equal length, none empty; a bin's places in ascending order."""
+    """All places in `count` bins of about equal length, a bin's places in ascending order; empty ones where there are
+    more bins than places."""
     bins: list[list[int]] = [[] for _ in range(count)]
     heap = [(0, number) for number in range(count)]
     for place in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):

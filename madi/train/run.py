@@ -14,14 +14,16 @@ from madi import provenance, shards
 from madi.config import RunSlice
 from madi.errors import MadiError
 from madi.model import checkpoint, flops, lora
-from madi.train import card, examples, loop, state, track
+from madi.progress import say
+from madi.train import card, examples, lease, loop, state, track
 from madi.train.batches import Batches
 from madi.train.deadline import Deadline
-from madi.train.lease import only_writer
 from madi.train.meter import Meter
 from madi.train.team import Team
 from madi.train.trainee import Trainee
 from madi.train.validate import Validation
+
+NO_NUMBERS = ("tracker", "keep_states", "bad_samples", "validate_edits", "save_every")  # change no weight
 
 
 @dataclass(frozen=True)
@@ -51,22 +53,37 @@ def run(job: RunSlice, files: Files, minutes: float | None = None) -> None:
     found = examples.read(files.samples, files.plans, latents)
     inputs = {"samples": examples.sha(found), "latents": provenance.file_sha(files.latents)}
     folder, before = files.states / fingerprint(job, inputs), written_at(files.out)
-    writer = only_writer(folder) if team.main else contextlib.nullcontext()
-    with Deadline(minutes) as deadline, writer as lease:
+    writer = lease.only_writer(folder) if team.main else contextlib.nullcontext()
+    with Deadline(minutes) as deadline, writer as held:
         team.wait()
+        if team.main:
+            tell_of_others(files.states, folder)
         if team.sum(torch.tensor([float(team.main and written_at(files.out) != before)])) > 0:
             return  # by whoever was waited for
         weights = checkpoint.load(job.base)
         batches = Batches(found, latents, weights.tokens, job.settings)
         training = loop.Training(Trainee(weights.packed, job.settings), batches, job.settings, team)
-        done = loop.train(training, around_of(job, files, training, weights, folder, deadline, lease))
+        tracked = track.Track(team, job.settings, job.run)
+        done = loop.train(training, around_of(job, files, training, weights, tracked, folder, deadline, held))
         if training.average is not None:
             training.average.swap()
         learned = state.weights(training.trainee)
         if team.main:
+            held.hold()
             finish(job, files, learned, done, inputs, team.count)
+            held.hold()
             shutil.rmtree(folder, ignore_errors=True)
         team.wait()
+        tracked.end()
+
+
+def tell_of_others(states: Path, own: Path) -> None:
+    """Say which other trainings wait there: what they are kept for may be gone, and they are large."""
+    for folder in sorted(states.iterdir()):
+        kept = state.files(folder)
+        if folder != own and kept and not (folder / lease.NAME).exists():
+            size = sum(path.stat().st_size for path in kept) / 1e9
+            say(f"note: {folder} keeps another training's state ({size:.2f} GB); delete it if it is done with")
 
 
 def written_at(path: Path) -> int | None:
@@ -76,21 +93,20 @@ def written_at(path: Path) -> int | None:
 
 def check(job: RunSlice, files: Files) -> None:
     """What can be refused before anything is loaded."""
-    if job.settings.expressive and files.plans is None:
-        raise MadiError(f"{job.run} is expressive, and there are no plans", "command line", "--plans FILE")
+    if job.settings.wants_plans and files.plans is None:
+        raise MadiError(f"{job.run} wants plans, and there are none", "command line", "--plans FILE")
     if job.settings.validate_edits and files.validation is None:
         raise MadiError(f"{job.run} validates, and there are no samples", "command line", "--validation FILE")
     track.check(job.settings)
 
 
-def around_of(job: RunSlice, files: Files, training: loop.Training, weights, folder: Path, deadline, lease):
+def around_of(job: RunSlice, files: Files, training: loop.Training, weights, tracked, folder: Path, deadline, held):
     """What the training meets on its way."""
-    tracked = track.Track(training.team, job.settings, job.run)
     kind = torch.bfloat16 if job.settings.precision == "bfloat16" else torch.float32
     ceiling = training.team.sum(torch.tensor([flops.ceiling(training.team.device, kind, 0.3)])).item()
     meter = Meter(weights.packed.stock.config, training.team.device, ceiling)
     look = looking(job, files, training, weights, tracked)
-    return loop.Around(job.run, folder, deadline, meter, lease, look, tracked.figures)
+    return loop.Around(job.run, folder, deadline, meter, held, look, tracked.figures)
 
 
 def looking(job: RunSlice, files: Files, training: loop.Training, weights: checkpoint.Weights, tracked: track.Track):
@@ -168,12 +184,15 @@ def exactly(job: RunSlice) -> None:
 
 
 def fingerprint(job: RunSlice, inputs: dict[str, str]) -> str:
-    """What a kept state belongs to: the run's settings, its inputs by content (not where they lie), and the code.
+    """What a kept state belongs to: the run's settings, its inputs by content (not where they lie), and the code that
+    trains. Settings that change no weight may change on the way.
 
     The index of the latents holds the checksum of each tensor, so that the tensors need not be read again.
     """
     facts = job.model_dump(mode="json", exclude={"base", "name", "device", "shard"})
-    return state.key(facts, inputs, provenance.folder_sha(job.base), provenance.code_sha())
+    facts["settings"] = {key: value for key, value in facts["settings"].items() if key not in NO_NUMBERS}
+    code = [provenance.folder_sha(Path(__file__).parents[1] / part, "**/*.py") for part in ("model", "train")]
+    return state.key(facts, inputs, provenance.folder_sha(job.base), code)
 
 
 def write_table(path: Path, log: torch.Tensor) -> None:

@@ -50,18 +50,20 @@ def weights(trainee: torch.nn.Module) -> dict[str, torch.Tensor]:
     return get_model_state_dict(trainee, options=WHOLE)
 
 
-def gathered(trainee, optimizer, average: Average | None, done: Progress) -> dict[str, torch.Tensor]:
+def gathered(trainee, optimizer, average: Average | None, done: Progress, main: bool = True) -> dict[str, torch.Tensor]:
     """What a file holds. Called by all processes; only the main one gets it."""
     found = {f"model.{name}": value for name, value in weights(trainee).items()}
     for name, moments in get_optimizer_state_dict(trainee, optimizer, options=WHOLE).get("state", {}).items():
         found |= {f"optimizer.{kind}.{name}": value for kind, value in moments.items()}
     if average is not None:
-        found |= {f"average.{name}": _whole(value) for name, value in zip(average.names, average.values)}
+        found |= {f"average.{name}": _whole(value, main) for name, value in zip(average.names, average.values)}
     return found | {"log": done.log, "seconds": torch.tensor(done.seconds, dtype=torch.float64)}
 
 
-def _whole(value: torch.Tensor) -> torch.Tensor:
-    return (value.full_tensor() if hasattr(value, "full_tensor") else value).cpu()
+def _whole(value: torch.Tensor, main: bool) -> torch.Tensor | None:
+    """On the CPU of the main process; the others have helped to put it together."""
+    whole = value.full_tensor() if hasattr(value, "full_tensor") else value
+    return whole.cpu() if main else None
 
 
 def write(folder: Path, tensors: dict[str, torch.Tensor], keep: int) -> None:
@@ -91,11 +93,22 @@ def load(folder: Path, trainee, optimizer, average: Average | None) -> Progress 
         try:
             with safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                put_back(tensors, trainee, optimizer, average)
-                return Progress(tensors["log"], tensors["seconds"].item())
+            done = Progress(tensors["log"], tensors["seconds"].item())
+            complete(tensors, trainee, average)
         except (SafetensorError, OSError, KeyError) as fault:
             say(f"warning: {path}: not a whole state ({fault}); the one before it is taken")
+            continue
+        put_back(tensors, trainee, optimizer, average)
+        return done
     return None
+
+
+def complete(tensors: dict[str, torch.Tensor], trainee: torch.nn.Module, average: Average | None) -> None:
+    """Errors: KeyError for a tensor that is missing, before any is put back."""
+    for name, parameter in trainee.named_parameters():
+        kinds = ["model", *(["average"] if average is not None else [])] if parameter.requires_grad else []
+        for kind in [*kinds, *(f"optimizer.{moment}" for moment in ("exp_avg", "exp_avg_sq") if kinds)]:
+            tensors[f"{kind}.{name}"]
 
 
 def put_back(tensors: dict[str, torch.Tensor], trainee, optimizer, average: Average | None) -> None:

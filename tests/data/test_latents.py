@@ -206,3 +206,9 @@ def test_a_training_from_the_cache_is_one_from_pixels(samples, base, tmp_path, t
     for a, b in zip(one, other, strict=True):
         assert torch.allclose(a.image, b.image, atol=1e-4) and torch.equal(a.noise, b.noise)
         assert all(torch.allclose(x, y, atol=1e-4) for x, y in zip(a.prompt.images, b.prompt.images, strict=True))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_one_line(samples, base, tmp_path):
+    with pytest.raises(MadiError, match="no CUDA device here"):
+        encode(samples, base, tmp_path, 0, device="cuda")

@@ -18,9 +18,9 @@ def started(world, name, **changes):
     return subprocess.Popen(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True)
 
 
-def killed(world, name, after_states: int, delay: float) -> bool:
+def killed(world, name, after_states: int, delay: float, **changes) -> bool:
     """Whether the training was still going `delay` seconds after it had written a state past `after_states`."""
-    process = started(world, name)
+    process = started(world, name, **changes)
     while process.poll() is None and newest(world) <= after_states:
         time.sleep(0.01)
     time.sleep(delay)
@@ -34,12 +34,12 @@ def newest(world) -> int:
     return max([int(name[5:12]) for name in world.states()], default=0)
 
 
-def torture(world, kills: int, seed: int) -> int:
+def torture(world, kills: int, seed: int, **changes) -> int:
     """Kill the training that many times at moments drawn from the seed, then let it finish; how often it was alive."""
     rng, alive = random.Random(seed), 0
     for _ in range(kills):
-        alive += killed(world, "cut", newest(world), rng.uniform(0, 0.25))
-    process = started(world, "cut")
+        alive += killed(world, "cut", newest(world), rng.uniform(0, 0.25), **changes)
+    process = started(world, "cut", **changes)
     assert process.wait() == 0, process.stderr.read()
     return alive
 
@@ -54,10 +54,8 @@ def test_a_killed_training_ends_in_the_same_bits(world):
 @pytest.mark.faults
 @pytest.mark.parametrize("seed", range(3))
 def test_twenty_kills_in_a_row_end_in_the_same_bits(world, seed):
-    changes = {"steps": 400}
-    HOW.update(changes)
-    whole = world.train("whole", **HOW)
-    assert torture(world, 20, seed) > 10
+    whole = world.train("whole", **HOW | {"steps": 400})
+    assert torture(world, 20, seed, steps=400) > 10
     assert world.made("cut") == whole
 
 

@@ -87,7 +87,10 @@ def test_a_state_of_other_settings_or_code_is_not_taken_up(world, monkeypatch):
     before = print_of(world)
     assert print_of(world, steps=7) != before
     assert print_of(world, shard=True) == before  # as many processes as one likes go on
-    monkeypatch.setattr(provenance, "code_sha", lambda: "other")
+    assert print_of(world, bad_samples=7, save_every=3, keep_states=1) == before  # no weight depends on these
+    real = provenance.folder_sha
+    other = lambda path, *more: "other" if str(path).endswith("madi/train") else real(path, *more)  # noqa: E731
+    monkeypatch.setattr(provenance, "folder_sha", other)
     assert print_of(world) != before
 
 
@@ -214,3 +217,29 @@ def test_a_full_disk_at_the_end_keeps_the_state_and_another_go_only_writes(world
     assert world.states()[-1] == "step-0000006.safetensors"
     monkeypatch.setattr(loop, "step", None)
     assert world.train("cut") == whole
+
+
+def test_states_that_wait_for_nobody_are_told_of(world, capsys):
+    with pytest.raises(MadiError, match="time budget"):
+        world.train("cut", minutes=0, seed=1)
+    world.train("other")
+    (kept,) = (world.folder / "state").iterdir()
+    assert f"note: {kept} keeps another training's state" in capsys.readouterr().err
+
+
+def test_a_taken_lease_keeps_a_sleeper_from_writing_its_result(world, monkeypatch):
+    from madi.train.lease import Lease
+
+    monkeypatch.setattr(loop, "train", lambda training, around: around.lease.path.write_text("{}"))
+    monkeypatch.setattr(Lease, "give_up", lambda self: self.done.set())
+    with pytest.raises(MadiError, match="another process took over"):
+        world.train("late")
+    assert not (world.folder / "late").exists()
+
+
+def test_portions_of_planned_samples_are_the_same_for_runs_that_show_no_plans(world):
+    mixture = {"planned": {"planned": True, "weight": 1}, "rest": {"planned": False, "weight": 1}}
+    world.train("plain", mixture=mixture), world.train("shown", mixture=mixture, expressive=True)
+    tables = [(world.folder / name / "train.csv").read_text() for name in ("plain", "shown")]
+    changed = [[row.split(",")[7] for row in table.split()] for table in tables]
+    assert changed[0] == changed[1] and tables[0] != tables[1] and any(changed[0][1:])

@@ -1,11 +1,15 @@
 """Several processes give the single one's training, whether each holds all weights or a part; any number goes on."""
 
+import json
 import os
 import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from worlds import MAGD
 
@@ -16,8 +20,8 @@ HOW = {"magd": MAGD | {"probability": 0.5}, "expressive": True, "batch": 5, "mic
 
 
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
-ACCELERATE = ["-m", "accelerate.commands.accelerate_cli", "launch", "--cpu", "--num_machines=1", "--mixed_precision=no"]
-ACCELERATE += ["--dynamo_backend=no", "--num_processes"]
+ACCELERATE = ["-m", "accelerate.commands.accelerate_cli", "launch", "--multi_gpu", "--num_machines=1"]
+ACCELERATE += ["--mixed_precision=no", "--dynamo_backend=no", "--num_processes"]  # the config says cpu: no GPU is used
 
 
 def launched(world, name, processes, more=(), launcher=TORCHRUN, **changes):
@@ -47,6 +51,7 @@ def test_two_processes_give_the_single_ones_losses_and_weights(world, alone, sha
     for name, value in weights(world, "two").items():
         assert torch.allclose(value, alone[1][name], atol=2e-4), name  # Adam divides small differences by smaller ones
     assert said.count("train r 6/6 done") == 1  # one speaks
+    assert json.loads((world.folder / "two" / "run.json").read_text())["processes"] == 2
 
 
 @pytest.mark.parametrize(("first", "then"), [(2, 1), pytest.param(1, 2, marks=pytest.mark.slow)])
@@ -82,8 +87,12 @@ def test_validation_on_divided_weights(world, tmp_path):
     how = HOW | {"steps": 2, "validate_edits": {"every": 1, "samples": 1, "steps": 2}}
     code, said = launched(world, "two", 2, ["--validation", str(tmp_path / "validation.parquet")], shard=True, **how)
     assert code == 0, said[-3000:]
-    made = sorted(path.name for path in (world.folder / "two" / "validation").iterdir())
-    assert made == ["step_0000001.jpg", "step_0000002.jpg"]
+    world.train("one", files=world.files("one", validation=tmp_path / "validation.parquet"), **how)
+    for name in ("step_0000001.jpg", "step_0000002.jpg"):
+        two, one = (
+            np.asarray(Image.open(world.folder / run / "validation" / name)).astype(float) for run in ("two", "one")
+        )
+        assert abs(two - one).max() < 16 and two.std() > 20  # the same edits, by weights that nobody holds whole
 
 
 def draws_of_pixels():
@@ -92,5 +101,57 @@ def draws_of_pixels():
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_one_line():
-    with pytest.raises(MadiError, match="no CUDA device here; expected a machine with a GPU; set train.device: cpu"):
+    with pytest.raises(MadiError, match="no CUDA device here; expected a machine with a GPU; take device cpu"):
         Team("cuda", False)
+
+
+SLOW_DISK = """
+import time
+from madi.train import state
+write = state.write
+state.write = lambda *given: (time.sleep(40), write(*given))
+import sys
+from madi.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", ["budget", "signal"])
+def test_a_state_that_takes_long_to_write_is_written_before_anybody_leaves(world, tmp_path, stop):
+    """Longer than the thirty seconds after which torchrun would end the rest."""
+    (tmp_path / "slow_disk.py").write_text(SLOW_DISK)
+    words = world.words("two", ["--budget-minutes", "0"] if stop == "budget" else [], **HOW | {"steps": 5000})
+    start = [sys.executable, *TORCHRUN[:-1], "--shutdown-timeout=300", f"{TORCHRUN[-1]}=2", tmp_path / "slow_disk.py"]
+    process = subprocess.Popen([*map(str, start), *words], stderr=subprocess.PIPE, text=True)
+    if stop == "signal":
+        while not list((world.folder / "state").glob("*/lease.json")):
+            time.sleep(0.1)
+        time.sleep(6)
+        process.terminate()
+    said = process.communicate(timeout=200)[1]
+    assert process.returncode != 0 and world.states(), said[-3000:]
+    last = int(world.states()[-1][5:12])
+    why = "asked to stop" if stop == "signal" else "the time budget is used up"
+    assert f"error: r: {why} after step {last} of 5000" in said and said.count("error: ") == 1
+
+
+@pytest.mark.slow
+def test_two_nodes_that_meet_by_address_are_one_training(world, alone):
+    """Two launchers of one process each, as on two machines."""
+    meet = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:29577"]
+    words = [sys.executable, "-m", "torch.distributed.run", *meet, "-m", "madi", *world.words("two", shard=True, **HOW)]
+    nodes = [subprocess.Popen(words, env=os.environ | {"OMP_NUM_THREADS": "1"}) for _ in range(2)]
+    assert [node.wait(timeout=200) for node in nodes] == [0, 0]
+    assert world.losses("two") == pytest.approx(alone[0], rel=1e-5)
+
+
+def test_processes_that_see_different_files_stop_together(monkeypatch):
+    team = Team("cpu", False)
+    team.agree(3, "anything")  # alone: nobody to differ from
+    monkeypatch.setattr(Team, "count", 2)
+    monkeypatch.setattr(Team, "sum", lambda self, values: torch.tensor([7.0, 25.0]))  # 3 and 4
+    with pytest.raises(MadiError, match="processes differ in the samples"):
+        team.agree(3, "the samples")
+    monkeypatch.setattr(Team, "sum", lambda self, values: torch.tensor([8.0, 32.0]))  # 4 and 4
+    team.agree(4, "the samples")

@@ -87,7 +87,7 @@ rule data_latents:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
+        mem_mb=4000 if CONFIG.data.latents.device == "cpu" else 12000,
         runtime=240,
         gpu=int(CONFIG.data.latents.device == "cuda"),
     params:

@@ -14,7 +14,7 @@ rule train_run:
         samples=f"{RESULTS}/data/train/samples.parquet",
         # other runs do not read the plans, and do not depend on them
         plans=lambda wildcards: (
-            f"{RESULTS}/prompts/plans.parquet" if CONFIG.train.runs[wildcards.run].expressive else []
+            f"{RESULTS}/prompts/plans.parquet" if CONFIG.train.runs[wildcards.run].wants_plans else []
         ),
         latents=f"{RESULTS}/data/train/latents.parquet",
         tensors=expand(f"{RESULTS}/data/train/latents/{{shard}}.safetensors", shard=LATENT_SHARDS),
@@ -37,13 +37,11 @@ rule train_run:
     resources:
         mem_mb=CONFIG.train.memory_mb,
         gpu=CONFIG.train.processes * (CONFIG.train.device == "cuda"),
-        runtime=1440,
+        runtime=CONFIG.train.minutes,
     params:
-        launch=(
-            f"torchrun --standalone --nproc-per-node={CONFIG.train.processes} -m madi"
-            if CONFIG.train.processes > 1
-            else "madi"
-        ),
+        launch=settle.launcher(CONFIG),
+        # a go ends by itself before its limit, with room to start and to write a state
+        budget=round(0.95 * CONFIG.train.minutes, 1),
         plans=lambda wildcards, input: each("plans", [input.plans] if input.plans else []),
         validation=lambda wildcards, input: each("validation", [input.validation] if input.validation else []),
         state=f"{RESULTS}/state",
@@ -53,4 +51,4 @@ rule train_run:
     shell:
         "{params.launch} train run --config {input.config} --samples {input.samples} {params.plans}"
         " {params.validation} --latents {input.latents} --out {output.weights} --state {params.state}"
-        " --table {output.table} --track {params.track} --budget-minutes {resources.runtime} --log {log}"
+        " --table {output.table} --track {params.track} --budget-minutes {params.budget} --log {log}"
