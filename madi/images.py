@@ -76,6 +76,17 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC))
 
 
+def square(image: np.ndarray, side: int, nearest: bool = False) -> np.ndarray:
+    """uint8 [side,side,3]: scaled until the short side fits, then its middle, as OmniGen's own training does.
+
+    nearest: for regions, whose white must stay white. The same array where nothing changes.
+    """
+    if image.shape[:2] == (side, side):
+        return image
+    how = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
+    return np.asarray(ImageOps.fit(Image.fromarray(image), (side, side), how))
+
+
 def blanked(image: np.ndarray, region: np.ndarray) -> np.ndarray:
     """The image [H,W,3] with its region [H,W,3] (white: at least half bright) in mid-grey."""
     return np.where(region.mean(2, keepdims=True) >= 128, np.uint8(128), image)

@@ -30,20 +30,63 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class TuneSet(Part):
-    """Samples to learn from, or to validate on: edits with a target, and text-to-image samples."""
+class Hub(Part):
+    """A repository of a model or data hub, at a branch, tag or commit; `files`: patterns of what is wanted of it."""
 
-    reader: Literal["scenes"]
-    edits: Natural
-    t2i: Natural
+    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name")]
+    revision: str = "main"
+    files: list[str] = []
+
+
+class Source(Part):
+    """One published data set to learn from, in the form it is published in: a folder or a file, or a hub's repository.
+
+    take: how many of its samples, chosen by the scale's seed; None: all.
+    """
+
+    reader: Literal["ultraedit", "ultraedit_captions", "magicbrush", "magicbrush_zip", "aurora", "pairs"]
+    files: str | None = None
+    hub: Hub | None = None
+    take: Count | None = None
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "Source":
+        if (self.files is None) == (self.hub is None):
+            raise ValueError("one of files and hub")
+        return self
+
+
+class TuneSet(Part):
+    """Samples to learn from, or to validate on: `edits` and `t2i` (text to image) scenes, or published `sources`."""
+
+    reader: Literal["scenes", "published"]
+    edits: Natural = 0
+    t2i: Natural = 0
+    sources: dict[Name, Source] = {}
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> "TuneSet":
+        if (self.reader == "published") != bool(self.sources) or self.sources and self.edits + self.t2i:
+            raise ValueError("`sources` with reader published, `edits` and `t2i` with reader scenes")
+        return self
 
 
 class BenchmarkSet(Part):
-    """One benchmark: how many samples (turns, for magicbrush), and the complexity levels of a compound."""
+    """One benchmark: how many samples (turns, for magicbrush), and the complexity levels of a compound. Its scenes, or
+    its published form (`files` or `hub`), of which `samples` are chosen by the scale's seed; `split`: emu_edit's."""
 
-    reader: Literal["scenes"]
+    reader: Literal["scenes", "emu_edit", "magicbrush", "magicbrush_zip", "complex_edit", "idea_bench", "geneval"]
     samples: Count
     levels: Annotated[int, Field(ge=1, le=8)] | None = None
+    files: str | None = None
+    hub: Hub | None = None
+    split: str = "test"
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> "BenchmarkSet":
+        if (self.reader == "scenes") != (self.files is None and self.hub is None) or (self.files and self.hub):
+            raise ValueError("one of files and hub with a published reader, and none with scenes")
+        return self
 
 
 class Latents(Part):
@@ -76,13 +119,6 @@ class Questions(Part):
 class Prompts(Part):
     plans: Plans
     questions: Questions
-
-
-class Hub(Part):
-    """A repository of a model hub, at a branch, tag or commit."""
-
-    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name")]
-    revision: str = "main"
 
 
 ModelName = Literal["base", "clip", "dino"]

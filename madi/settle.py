@@ -4,6 +4,7 @@ The rules write a slice to `results/<name>/<part>/config.json` from Snakemake's 
 the jobs behind it rerun, when its own content changes. Slices hold no file that a rule makes: those are the rules'.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from madi import config as model
 from madi import configfile, provenance
 from madi.config import Config
+from madi.settings import BenchmarkSet, Hub, Source, TuneSet
 
 WITH_BASE = {"base", "truth_vae"}  # kinds of editor that load the base's weights
 
@@ -83,9 +85,8 @@ def slices(config: Config, tables: dict[str, Any]) -> dict[str, str]:
 
 
 def _data(config: Config, name: str) -> model.DataSlice:
-    own = {"train": config.data.train, "validation": config.data.validation}
-    source = own.get(name) or config.data.benchmarks[name]
-    return model.DataSlice(set=name, name=config.name, seed=config.seed, size_px=config.size_px, source=source)
+    common = {"name": config.name, "seed": config.seed, "size_px": config.size_px}
+    return model.DataSlice(set=name, source=_source(config, name), **common)
 
 
 def _latents(config: Config) -> model.LatentSlice:
@@ -129,10 +130,47 @@ def launcher(config: Config) -> str:
     return f"torchrun --standalone --shutdown-timeout 900 --nproc-per-node={count} -m madi" if count > 1 else "madi"
 
 
+@dataclass(frozen=True)
+class Fetch:
+    """Something from a hub: weights that go to `folder`, or a data set (None)."""
+
+    hub: Hub
+    folder: str | None
+
+
+def fetches(config: Config) -> dict[str, Fetch]:
+    """All that a scale takes from a hub, by the name of its manifest."""
+    found = {f"model_{name}": Fetch(hub, config.model.folders[name]) for name, hub in config.model.hub.items()}
+    for name in sets(config):
+        found |= {key: Fetch(one.hub, None) for key, one in _published(config, name).items() if one.hub}
+    return found
+
+
+def _published(config: Config, name: str) -> dict[str, Source | BenchmarkSet]:
+    """Published sources of a set, by the name of their manifests."""
+    source = _source(config, name)
+    if source.reader == "scenes":
+        return {}
+    sources = getattr(source, "sources", None)
+    return {f"{name}_{key}": one for key, one in sources.items()} if sources else {name: source}
+
+
+def published_files(config: Config, name: str) -> dict[str, str]:
+    """Where each published source of a set lies, by its own name: its path, or its fetch's manifest."""
+    found = _published(config, name)
+    own = {key: key.removeprefix(f"{name}_") for key in found}
+    return {own[key]: one.files or f"results/{config.name}/fetched/{key}.json" for key, one in found.items()}
+
+
+def _source(config: Config, name: str) -> TuneSet | BenchmarkSet:
+    own = {"train": config.data.train, "validation": config.data.validation}
+    return own.get(name) or config.data.benchmarks[name]
+
+
 def model_files(config: Config, name: str, below: str = "") -> list[str]:
     """What a job that loads a model has as input: the files of its folder, or the manifest of one that is fetched."""
     if name in config.model.hub:
-        return [f"results/{config.name}/models/{name}.json"]
+        return [f"results/{config.name}/fetched/model_{name}.json"]
     return files_in(str(Path(config.model.folders[name], below)))
 
 

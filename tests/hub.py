@@ -36,12 +36,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         parts = self.path.split("?")[0].strip("/").split("/")
-        if parts[:2] == ["api", "models"]:
+        if parts[:1] == ["api"]:
             return self._info("/".join(parts[2:4]), tree=parts[4:5] == ["tree"])
+        parts = parts[parts[0] == "datasets" :]
         return self._file("/".join(parts[:2]), "/".join(parts[4:]), body=True)
 
     def do_HEAD(self):
         parts = self.path.strip("/").split("/")
+        parts = parts[parts[0] == "datasets" :]
         self._file("/".join(parts[:2]), "/".join(parts[4:]), body=False)
 
     def _info(self, repo, tree):

@@ -1,4 +1,8 @@
-"""Weights from a model hub to a folder, safetensors and their configs alone, with a manifest of what came."""
+"""Weights and data sets from a hub, with a manifest of what came: safetensors and configs, or published data files.
+
+Weights go to a folder of one's own, data sets into the hub client's own cache, where other programs find them. What is
+there already is not fetched again, and a cut download goes on.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,47 @@ from pathlib import Path
 from madi import provenance, shards
 from madi.errors import MadiError
 
-WANTED = ["*.json", "*.safetensors", "*.txt", "*.model"]  # nothing that is unpickled, no code
+WEIGHTS = ["*.json", "*.safetensors", "*.txt", "*.model"]  # nothing that is unpickled, no code
 DO = "check the name, the revision and the network (HF_ENDPOINT, HF_TOKEN), or put the files there yourself"
 
 
-def run(repo: str, revision: str, folder: Path, manifest: Path) -> None:
-    """Fetch a repository's weights at a revision into `folder`; files that are there already are not fetched again.
+def weights(repo: str, revision: str, folder: Path, manifest: Path) -> None:
+    """Fetch a model's weights into `folder`. manifest: repository, revision, the commit it meant, the files' hashes.
 
-    manifest: repository, revision, the commit it meant, and the hash of each file. Errors: MadiError where the hub has
-    no such thing or cannot be reached.
+    Errors: MadiError where the hub has no such thing or cannot be reached.
     """
-    from huggingface_hub import HfApi
-
-    try:
-        commit = HfApi().model_info(repo, revision=revision).sha
-        HfApi().snapshot_download(repo, revision=commit, local_dir=folder, allow_patterns=WANTED)
-    except Exception as fault:  # the hub's client lets out whatever its HTTP library raises
-        reason = " ".join(str(fault).split())[:200]
-        raise MadiError(f"cannot be fetched ({reason})", f"{repo}@{revision}", do=DO) from None
+    commit = _fetched(repo, revision, "model", WEIGHTS, folder)[0]
     found = provenance.file_shas(folder)
     if not any(name.endswith(".safetensors") for name in found):
         raise MadiError("no safetensors file", f"{repo}@{revision}", "weights that need no unpickling")
-    shards.write_json(manifest, {"repo": repo, "revision": revision, "commit": commit, "files": found})
+    told = {"repo": repo, "revision": revision, "commit": commit, "folder": str(folder), "files": found}
+    shards.write_json(manifest, told)
+
+
+def data(repo: str, revision: str, patterns: list[str], manifest: Path) -> None:
+    """Fetch a data set's files that match the patterns (none: all). The manifest names the folder in the hub's cache,
+    and each file with its size: hashing hundreds of gigabytes is the client's work, which does so as it fetches.
+
+    Errors: as `weights`, and where no file matches.
+    """
+    commit, folder = _fetched(repo, revision, "dataset", patterns or None, None)
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    found = {path.relative_to(folder).as_posix(): path.stat().st_size for path in paths}
+    if not found:
+        raise MadiError(f"no file like {', '.join(patterns) or '*'}", f"{repo}@{revision}", "files of the data set")
+    told = {"repo": repo, "revision": revision, "commit": commit, "folder": str(folder), "files": found}
+    shards.write_json(manifest, told)
+
+
+def _fetched(repo: str, revision: str, kind: str, patterns: list[str] | None, folder: Path | None) -> tuple[str, Path]:
+    from huggingface_hub import HfApi
+
+    try:
+        commit = HfApi().repo_info(repo, revision=revision, repo_type=kind).sha
+        where = HfApi().snapshot_download(
+            repo, revision=commit, repo_type=kind, local_dir=folder, allow_patterns=patterns
+        )
+    except Exception as fault:  # the hub's client lets out whatever its HTTP library raises
+        reason = " ".join(str(fault).split())[:200]
+        raise MadiError(f"cannot be fetched ({reason})", f"{repo}@{revision}", do=DO) from None
+    return commit, Path(where)

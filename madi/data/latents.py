@@ -14,7 +14,6 @@ import numpy as np
 
 from madi import images, shards
 from madi.config import LatentSlice
-from madi.errors import MadiError
 from madi.progress import progress
 from madi.records import LATENT, SAMPLE
 from madi.samples import Sample
@@ -25,8 +24,8 @@ PIXELS = 4 * 2**20  # a call of the VAE, and at most 16 images
 def run(job: LatentSlice, file: Path, base: Path, part: int, index: Path, out: Path) -> None:
     """Encode shard `part` of the samples in `file` by the VAE of `base`: tensors to `out`, what they are to `index`.
 
-    A shard holds the groups whose hash it is, whatever the order of the file; it may be empty. Errors: MadiError naming
-    file, row and column of an image that is unreadable or of another size than `job.size_px`.
+    A shard holds the groups whose hash it is, whatever the order of the file; it may be empty. Pictures are made
+    square, `job.size_px` a side, on the way. Errors: MadiError naming file, row and column of an image that is unreadable.
     """
     import torch
     from safetensors.torch import save_file
@@ -71,23 +70,16 @@ def pictures(found: Iterable[Sample], job: LatentSlice) -> Iterator[tuple[str, s
     for sample in found:
         for role, data in roles(sample):
             image = sample.target() if role == "target" else sample.source(int(role.removeprefix("source_")) - 1)
-            hold(image, sample, role, job.size_px)
-            yield sample.id, role, images.sha256(data), image
+            yield sample.id, role, images.sha256(data), images.square(image, job.size_px)
         if job.masked and wants_masked(sample):
-            region = sample.region()
-            hold(region, sample, "region", job.size_px)
+            source = images.square(sample.source(), job.size_px)
+            region = images.square(sample.region(), job.size_px, nearest=True)
             name = images.sha256(sample.row["sources"][0]["bytes"] + sample.row["region"]["bytes"])
-            yield sample.id, "masked_1", name, images.blanked(sample.source(), region)
+            yield sample.id, "masked_1", name, images.blanked(source, region)
 
 
 def wants_masked(sample: Sample) -> bool:
     return bool(sample.row["region"]) and sample.count > 0
-
-
-def hold(image: np.ndarray, sample: Sample, role: str, size_px: int) -> None:
-    if image.shape[:2] != (size_px, size_px):
-        found, where = f"{image.shape[1]}x{image.shape[0]} px", f"{sample.file} row {sample.number} column {role}"
-        raise MadiError(found, where, f"{size_px}x{size_px} px", "prepare the samples again")
 
 
 def roles(sample: Sample) -> Iterator[tuple[str, bytes]]:

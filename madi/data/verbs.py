@@ -8,37 +8,44 @@ app = typer.Typer(no_args_is_help=True, help="Prepare samples and their latents.
 
 
 @app.command()
+def fetch(
+    repo: str = typer.Option(..., help="OWNER/NAME on the hub."),
+    manifest: Path = typer.Option(..., help="What came (JSON)."),
+    revision: str = typer.Option("main", help="Branch, tag or commit; a commit never changes."),
+    folder: Path | None = typer.Option(None, help="Where weights go; without it, a data set to the hub's cache."),
+    files: list[str] = typer.Option([], help="Of a data set: patterns of the files that are wanted."),
+    log: Path | None = typer.Option(None, help="File that progress is also written to."),
+) -> None:
+    """Fetch weights (safetensors and configs, nothing that is unpickled) or a published data set from a hub."""
+    from madi.data import fetch
+    from madi.progress import log_to
+
+    with log_to(log):
+        if folder is None:
+            fetch.data(repo, revision, files, manifest)
+        else:
+            fetch.weights(repo, revision, folder, manifest)
+
+
+@app.command()
 def prepare(
     config: Path = typer.Option(..., help="Slice of this set (JSON)."),
     out: Path = typer.Option(..., help="Samples (Parquet)."),
     against: list[str] = typer.Option([], help="NAME=samples.parquet of a benchmark whose pictures may not be here."),
+    files: list[str] = typer.Option([], help="NAME=PATH of a published source, or of its fetch's manifest."),
     report: Path | None = typer.Option(None, help="What was left out, and why (JSON)."),
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
 ) -> None:
     """Read one set, check it, drop duplicates and leaks, write its samples."""
     from madi.config import DataSlice, read
     from madi.data.prepare import run
+    from madi.data.stream import folder_of
     from madi.options import named_files
     from madi.progress import log_to
 
     with log_to(log):
-        run(read(config, DataSlice), out, named_files(against, "--against"), report)
-
-
-@app.command()
-def fetch(
-    repo: str = typer.Option(..., help="OWNER/NAME on the hub."),
-    folder: Path = typer.Option(..., help="Where the files go; what is there is not fetched again."),
-    manifest: Path = typer.Option(..., help="What came, with hashes (JSON)."),
-    revision: str = typer.Option("main", help="Branch, tag or commit; a commit never changes."),
-    log: Path | None = typer.Option(None, help="File that progress is also written to."),
-) -> None:
-    """Fetch weights from a model hub: safetensors and their configs, nothing that is unpickled."""
-    from madi.data.fetch import run
-    from madi.progress import log_to
-
-    with log_to(log):
-        run(repo, revision, folder, manifest)
+        folders = {name: folder_of(path) for name, path in named_files(files, "--files").items()}
+        run(read(config, DataSlice), out, named_files(against, "--against"), report, folders)
 
 
 @app.command()

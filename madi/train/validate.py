@@ -34,7 +34,7 @@ class Validation:
         side = size_px // codec.scale
         self.shape = (codec.channels, side, side)
         self.sources = [
-            [codec.encode(images.resize(one.source(i), size_px, size_px)[None])[0] for i in range(one.count)]
+            [codec.encode(images.square(one.source(i), size_px)[None])[0] for i in range(one.count)]
             for one in self.samples
         ]
 

@@ -72,3 +72,16 @@ def test_no_network_is_one_line(tmp_path):
     code, error = fetch("http://127.0.0.1:9", tmp_path, HF_HUB_ETAG_TIMEOUT="1")
     assert code == 2 and "cannot be fetched" in error.strip().splitlines()[-1], error
     assert "Traceback" not in error
+
+
+def test_a_data_set_goes_to_the_hubs_cache_with_the_files_that_are_wanted(tmp_path):
+    files = {"data/FreeForm-00000-of-00002.parquet": b"a" * 5000, "data/FreeForm-00001-of-00002.parquet": b"b" * 5000}
+    with hub.Hub({"someone/data": files}) as server:
+        words = [sys.executable, "-m", "madi", "data", "fetch", "--repo", "someone/data", "--files", "data/*-00001-*"]
+        quick = {"HF_ENDPOINT": server.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+        words += ["--manifest", str(tmp_path / "m.json")]
+        done = subprocess.run(words, env=os.environ | quick, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert server.asked == ["data/FreeForm-00001-of-00002.parquet"]
+    told = json.loads((tmp_path / "m.json").read_text())
+    assert told["files"] == {"data/FreeForm-00001-of-00002.parquet": 5000} and str(tmp_path / "home") in told["folder"]

@@ -26,16 +26,17 @@ def bench(samples=8):
 def test_equal_slices_give_equal_bytes(tmp_path):
     files = [tmp_path / "a" / "samples.parquet", tmp_path / "b" / "samples.parquet"]
     for file in files:
-        prepare.run(train(), file, {}, None)
+        prepare.run(train(), file, {}, None, {})
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_splits_do_not_leak(tmp_path):
-    prepare.run(bench(24), tmp_path / "bench.parquet", {}, None)
+    prepare.run(bench(24), tmp_path / "bench.parquet", {}, None, {})
     prepare.run(
-        train(80, 40), tmp_path / "train.parquet", {"emu_edit": tmp_path / "bench.parquet"}, tmp_path / "r.json"
+        train(80, 40), tmp_path / "train.parquet", {"emu_edit": tmp_path / "bench.parquet"}, tmp_path / "r.json", {}
     )
-    assert shards.read_json(tmp_path / "r.json") == {"samples": 120, "duplicates": [], "leaks": []}
+    told = shards.read_json(tmp_path / "r.json")
+    assert told["samples"] == 120 and told["duplicates"] == told["leaks"] == [] and told["sources"] == {"scenes": 120}
     for name, split, count in (("bench", "bench", 24), ("train", "tune", 120)):
         specs = [json.loads(row["spec"]) for row in shards.read(tmp_path / f"{name}.parquet", SAMPLE)]
         scenes = [Scene.from_dict(scene) for spec in specs for scene in (*spec["sources"], spec["target"])]
@@ -43,22 +44,24 @@ def test_splits_do_not_leak(tmp_path):
 
 
 def test_a_leak_is_left_out_and_reported(tmp_path, monkeypatch):
-    prepare.run(bench(), tmp_path / "bench.parquet", {}, None)
+    prepare.run(bench(), tmp_path / "bench.parquet", {}, None, {})
     stolen = shards.read(tmp_path / "bench.parquet", SAMPLE)[3]["target"]
 
+    real = scenes.read
+
     def leaking(job):
-        for index, row in enumerate(scenes.read(job)):
+        for index, row in enumerate(real(job)):
             yield row | {"target": stolen} if index == 5 else row
 
-    monkeypatch.setitem(prepare.READERS, "scenes", leaking)
+    monkeypatch.setattr(scenes, "read", leaking)
     against, out = {"emu_edit": tmp_path / "bench.parquet"}, tmp_path / "train.parquet"
-    prepare.run(train(30, 10), out, against, tmp_path / "report.json")
+    prepare.run(train(30, 10), out, against, tmp_path / "report.json", {})
     [leak] = shards.read_json(tmp_path / "report.json")["leaks"]
     assert (leak["sample_id"], leak["role"], leak["benchmark"]) == ("tune-edit-0-00005", "target", "emu_edit")
     names = shards.frame(out, SAMPLE)["sample_id"]
     assert len(names) == 39 and "tune-edit-0-00005" not in set(names)
     with pytest.raises(MadiError, match="1 of 14 samples show a benchmark's picture"):
-        prepare.run(train(), tmp_path / "none.parquet", against, None)
+        prepare.run(train(), tmp_path / "none.parquet", against, None, {})
     assert not (tmp_path / "none.parquet").exists()
 
 
@@ -66,14 +69,19 @@ def rows(n=3):
     return [Sample(row, "hub.parquet", index) for index, row in enumerate(scenes.read(train(n, 0)))]
 
 
+def stays(found) -> tuple[list[str], prepare.Tally]:
+    """Ids of the samples that are whole and new, and the tally."""
+    tally = prepare.Tally()
+    return [s.id for s in found if prepare.whole(s, tally, True) is not None and prepare.first(s, tally)], tally
+
+
 def test_the_same_content_is_kept_once():
     again = rows()
     repeated = Sample(again[1].row | {"sample_id": "later"}, "hub.parquet", 3)
-    kept, duplicates = prepare.unique([*again, repeated])
-    assert [sample.id for sample in kept] == [sample.id for sample in again]
-    assert duplicates == ["later"]
+    kept, tally = stays([*again, repeated])
+    assert kept == [sample.id for sample in again] and tally.duplicates == ["later"]
     asked_otherwise = Sample(repeated.row | {"instruction": "something else"}, "hub.parquet", 3)
-    assert prepare.unique([*again, asked_otherwise])[1] == []
+    assert stays([*again, asked_otherwise])[1].duplicates == []
 
 
 @pytest.mark.parametrize(
@@ -90,7 +98,7 @@ def test_a_broken_row_is_named(change, said):
     broken = rows()
     broken[1] = Sample(broken[1].row | change, "hub.parquet", 1)
     with pytest.raises(MadiError, match=said):
-        prepare.unique(broken)
+        stays(broken)
 
 
 def test_hashes_are_of_the_images():

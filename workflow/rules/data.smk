@@ -4,6 +4,7 @@ localrules:
 
 
 BENCHMARK_SETS = list(CONFIG.data.benchmarks)
+FETCHES = settle.fetches(CONFIG)
 LATENT_SHARDS = [f"{part:05d}" for part in range(CONFIG.data.latents.shards)]
 
 
@@ -15,26 +16,27 @@ rule data:
 
 rule data_fetch:
     output:
-        manifest=f"{RESULTS}/models/{{model}}.json",
+        manifest=f"{RESULTS}/fetched/{{thing}}.json",
     log:
-        f"{LOGS}/data_fetch/{{model}}.log",
+        f"{LOGS}/data_fetch/{{thing}}.log",
     benchmark:
-        f"{TIMINGS}/data_fetch/{{model}}.tsv"
+        f"{TIMINGS}/data_fetch/{{thing}}.tsv"
     wildcard_constraints:
-        model="|".join(CONFIG.model.hub) or "none",
+        thing="|".join(FETCHES) or "none",
     conda:
         "../../environment.yml"
     resources:
         mem_mb=2000,
-        runtime=240,
+        runtime=1440,
     params:
-        repo=lambda wildcards: CONFIG.model.hub[wildcards.model].repo,
-        revision=lambda wildcards: CONFIG.model.hub[wildcards.model].revision,
-        folder=lambda wildcards: CONFIG.model.folders[wildcards.model],
+        repo=lambda wildcards: FETCHES[wildcards.thing].hub.repo,
+        revision=lambda wildcards: FETCHES[wildcards.thing].hub.revision,
+        folder=lambda wildcards: each("folder", filter(None, [FETCHES[wildcards.thing].folder])),
+        files=lambda wildcards: " ".join(f"--files {quote(p)}" for p in FETCHES[wildcards.thing].hub.files),
     message:
         "fetch {params.repo}"
     shell:
-        "madi data fetch --repo {params.repo} --revision {params.revision:q} --folder {params.folder:q}"
+        "madi data fetch --repo {params.repo} --revision {params.revision:q} {params.folder} {params.files}"
         " --manifest {output.manifest} --log {log}"
 
 
@@ -47,6 +49,7 @@ rule data_prepare:
             if wildcards.set in BENCHMARK_SETS
             else expand(f"{RESULTS}/data/{{set}}/samples.parquet", set=BENCHMARK_SETS)
         ),
+        files=lambda wildcards: list(settle.published_files(CONFIG, wildcards.set).values()),
     output:
         samples=f"{RESULTS}/data/{{set}}/samples.parquet",
         report=f"{RESULTS}/data/{{set}}/report.json",
@@ -65,10 +68,14 @@ rule data_prepare:
             if wildcards.set in BENCHMARK_SETS
             else options("against", f"{RESULTS}/data/{{}}/samples.parquet", BENCHMARK_SETS)
         ),
+        files=lambda wildcards: " ".join(
+            f"--files {name}={quote(path)}"
+            for name, path in settle.published_files(CONFIG, wildcards.set).items()
+        ),
     message:
         "prepare the samples of {wildcards.set}"
     shell:
-        "madi data prepare --config {input.config} {params.against} --out {output.samples}"
+        "madi data prepare --config {input.config} {params.against} {params.files} --out {output.samples}"
         " --report {output.report} --log {log}"
 
 

@@ -1,1 +1,1 @@
-"""Readers: one file a data set, each giving Sample rows."""
+"""Where samples come from: the scene world, and one reader a published data set."""

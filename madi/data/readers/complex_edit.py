@@ -1,0 +1,63 @@
+"""Complex-Edit as its hub repository holds it: a picture and an `edit` with eight steps and eight compounds.
+
+`edit["compound"][c - 1]["compound_instruction"]` is the instruction of complexity c; `edit["sequence"][:c]` are its
+operations, each with one of 24 names. A compound has no single task.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from madi.data.readers.published import Rejected, files, picture, rows, sample, words
+from madi.errors import MadiError
+
+LEVELS = 8
+
+
+def read(folder: Path, levels: int = LEVELS) -> Iterator[dict | Rejected]:
+    """Each picture at complexities 1 to `levels`, all of one group."""
+    if folder.is_dir() and not list(folder.glob("**/*.parquet")):
+        yield from listed(folder, levels)
+        return
+    for path in files(folder, "**/*.parquet"):
+        for number, row in rows(path, {"image": "a picture", "edit": "steps and compounds"}):
+            yield from levels_of(path, number, picture(row["image"]), row["edit"], levels)
+
+
+def listed(folder: Path, levels: int) -> Iterator[dict | Rejected]:
+    """From the picture folder's own form: `metadata.jsonl` beside the pictures it names."""
+    for path in files(folder, "**/metadata.jsonl"):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+            try:
+                told = json.loads(line)
+            except ValueError as fault:
+                raise MadiError(f"not JSON ({fault})", f"{path} line {number + 1}", "an object a line") from None
+            file = path.parent / str(told.get("file_name", ""))
+            inside = file.is_file() and file.resolve().is_relative_to(folder.resolve())
+            yield from levels_of(path, number, picture(file.read_bytes()) if inside else None, told.get("edit"), levels)
+
+
+def levels_of(path: Path, number: int, shown: dict | None, edit: object, levels: int) -> Iterator[dict | Rejected]:
+    """The samples of one row."""
+    if isinstance(edit, str):
+        edit = json.loads(edit)
+    compounds, steps = ((edit or {}).get(key) or [] for key in ("compound", "sequence"))
+    if shown is None or len(compounds) < levels:
+        yield Rejected(str(path), number, "no source" if shown is None else f"fewer than {levels} compounds")
+        return
+    for level in range(1, levels + 1):
+        instruction = words(compounds[level - 1].get("compound_instruction"))
+        if not instruction:
+            yield Rejected(str(path), number, "no instruction")
+            continue
+        names = [step.get("name") for step in steps[:level]]
+        yield sample(
+            f"complex_edit-{number:04}-{level}",
+            (path.name, number),
+            instruction,
+            [shown],
+            complexity=level,
+            spec=json.dumps({"operations": names}, sort_keys=True),
+        )
