@@ -114,7 +114,7 @@ class PlanSlice(Part):
     set: str
     name: Name
     seed: Natural
-    provider: Literal["truth"]
+    provider: Literal["truth", "grammar"]
     share: Share
     steps: Count
 

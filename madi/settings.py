@@ -105,9 +105,10 @@ class Data(Part):
 
 
 class Plans(Part):
-    """Expressive sub-prompts: for which share of the training edits, and at most how many steps each."""
+    """Expressive sub-prompts: for which share of the training edits, and at most how many steps each. provider: the
+    scenes' own truth, or the instruction's grammar."""
 
-    provider: Literal["truth"]
+    provider: Literal["truth", "grammar"]
     share: Share
     steps: Annotated[int, Field(ge=1, le=5)]
 

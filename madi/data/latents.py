@@ -25,7 +25,7 @@ def run(job: LatentSlice, file: Path, base: Path, part: int, index: Path, out: P
     """Encode shard `part` of the samples in `file` by the VAE of `base`: tensors to `out`, what they are to `index`.
 
     A shard holds the groups whose hash it is, whatever the order of the file; it may be empty. Pictures are made
-    square, `job.size_px` a side, on the way. Errors: MadiError naming file, row and column of an image that is unreadable.
+    square, `job.size_px` a side, on the way. Errors: MadiError naming file, row and column of an unreadable image.
     """
     import torch
     from safetensors.torch import save_file

@@ -1,4 +1,7 @@
-"""Plans: an instruction spelt out in at most five sub-prompts, here from the sample's own truth (paper, section 9)."""
+"""Plans: an instruction spelt out in at most five sub-prompts (paper, section 9).
+
+They come from the sample's own truth (scenes), or from the instruction's grammar (any instruction).
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,26 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from madi import samples, shards
+from madi import shards
 from madi.config import PlanSlice
 from madi.progress import say
-from madi.records import PLAN
+from madi.prompts import grammar
+from madi.records import PLAN, SAMPLE
 from madi.samples import Sample
 
 
 def run(job: PlanSlice, file: Path, out: Path) -> None:
     """Write the plans of the samples in `file`."""
-    found = samples.load(file).values()
+    found = (Sample(row, str(file), number) for number, row in enumerate(shards.stream(file, SAMPLE)))
     count = shards.write(out, plans(found, job), PLAN)
-    say(f"plans for {count} of {sum(sample.count > 0 for sample in found)} edits")
+    say(f"plans for {count} edits, by {job.provider}")
 
 
 def plans(found: Iterable[Sample], job: PlanSlice) -> Iterator[dict]:
     """One row an edit that is to have a plan; text-to-image samples have none (section 9: plans are of edits)."""
     for sample in found:
         if sample.count and chosen(sample.id, job.share, job.seed):
-            yield plan(sample, job.steps)
+            yield plan(sample, job.steps, job.provider)
 
 
 def chosen(sample_id: str, share: float, seed: int) -> bool:
@@ -33,15 +37,18 @@ def chosen(sample_id: str, share: float, seed: int) -> bool:
     return place < share
 
 
-def plan(sample: Sample, steps: int) -> dict:
-    """The Plan row of a sample: at most `steps` of the sub-prompts that its truth holds."""
-    told = sample.spec().get("plan", [])[:steps]
+def plan(sample: Sample, steps: int, provider: str) -> dict:
+    """The Plan row of a sample: at most `steps` sub-prompts."""
+    if provider == "grammar":
+        told = grammar.plan(sample.row["instruction"], steps)
+    else:
+        told = sample.spec().get("plan", [])[:steps]
     return {
         "sample_id": sample.id,
         "plan": told,
-        "provider": "truth",
+        "provider": provider,
         "model": "none",
         "prompt_sha": "none",
         "status": "ok" if told else "missing",
-        "reason": None if told else "the sample's spec holds no plan",
+        "reason": None if told else "the sample's spec holds no plan (provider grammar makes one of any instruction)",
     }

@@ -16,8 +16,10 @@ import pyarrow.parquet as pq
 
 from madi import images
 from madi.errors import MadiError
+from madi.records import SAMPLE, required
 
 BATCH = 16  # rows: of published row groups that hold a thousand pictures
+OPTIONAL = {field.name: None for field in SAMPLE if not required(field)}
 SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.parquet$")
 
 
@@ -108,7 +110,7 @@ def sample(
     shown = [*sources, *([target] if target else [])]
     first = images.sha256(shown[0]["bytes"])[:16] if shown else sample_id
     file, row = origin
-    return {
+    return OPTIONAL | {
         "sample_id": sample_id,
         "group_id": first,
         "sources": list(sources),
