@@ -38,8 +38,12 @@ class Hub(Part):
     files: list[str] = []
 
 
+Address = Annotated[str, Field(pattern=r"^https?://[^\s]+$", description="an address of a file")]
+
+
 class Source(Part):
-    """One published data set to learn from, in the form it is published in: a folder or a file, or a hub's repository.
+    """One published data set to learn from, in the form it is published in: a folder or a file, a hub's repository, or
+    a file's address.
 
     take: how many of its samples, chosen by the scale's seed; None: all.
     """
@@ -47,17 +51,19 @@ class Source(Part):
     reader: Literal["ultraedit", "ultraedit_captions", "magicbrush", "magicbrush_zip", "aurora", "pairs"]
     files: str | None = None
     hub: Hub | None = None
+    url: Address | None = None
     take: Count | None = None
 
     @model_validator(mode="after")
     def _somewhere(self) -> "Source":
-        if (self.files is None) == (self.hub is None):
-            raise ValueError("one of files and hub")
+        if places(self) != 1:
+            raise ValueError("one of files, hub and url")
         return self
 
 
 class TuneSet(Part):
-    """Samples to learn from, or to validate on: `edits` and `t2i` (text to image) scenes, or published `sources`."""
+    """Samples to learn from, or to validate on: `edits` and `t2i` (text to image) scenes, or published `sources`, of
+    which `edits` and `t2i` then say, for the tables, how many they come to."""
 
     reader: Literal["scenes", "published"]
     edits: Natural = 0
@@ -66,27 +72,34 @@ class TuneSet(Part):
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> "TuneSet":
-        if (self.reader == "published") != bool(self.sources) or self.sources and self.edits + self.t2i:
-            raise ValueError("`sources` with reader published, `edits` and `t2i` with reader scenes")
+        if (self.reader == "published") != bool(self.sources):
+            raise ValueError("`sources` with reader published, and with no other")
         return self
 
 
 class BenchmarkSet(Part):
     """One benchmark: how many samples (turns, for magicbrush), and the complexity levels of a compound. Its scenes, or
-    its published form (`files` or `hub`), of which `samples` are chosen by the scale's seed; `split`: emu_edit's."""
+    its published form (`files`, `hub` or `url`), of which `samples` are chosen by the scale's seed; `split`:
+    emu_edit's."""
 
     reader: Literal["scenes", "emu_edit", "magicbrush", "magicbrush_zip", "complex_edit", "idea_bench", "geneval"]
     samples: Count
     levels: Annotated[int, Field(ge=1, le=8)] | None = None
     files: str | None = None
     hub: Hub | None = None
+    url: Address | None = None
     split: str = "test"
 
     @model_validator(mode="after")
     def _somewhere(self) -> "BenchmarkSet":
-        if (self.reader == "scenes") != (self.files is None and self.hub is None) or (self.files and self.hub):
-            raise ValueError("one of files and hub with a published reader, and none with scenes")
+        if places(self) != (self.reader != "scenes"):
+            raise ValueError("one of files, hub and url with a published reader, and none with scenes")
         return self
+
+
+def places(part: Source | BenchmarkSet) -> int:
+    """How many places a published set is said to be at."""
+    return sum(place is not None for place in (part.files, part.hub, part.url))
 
 
 class Latents(Part):

@@ -7,6 +7,7 @@ the jobs behind it rerun, when its own content changes. Slices hold no file that
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from madi import config as model
@@ -132,17 +133,28 @@ def launcher(config: Config) -> str:
 
 @dataclass(frozen=True)
 class Fetch:
-    """Something from a hub: weights that go to `folder`, or a data set (None)."""
+    """Something that is fetched: weights that go to `folder`, or a data set (None) from a hub or an address."""
 
-    hub: Hub
-    folder: str | None
+    hub: Hub | None
+    folder: str | None = None
+    url: str | None = None
+
+    @property
+    def options(self) -> str:
+        """How `madi data fetch` is told."""
+        if self.url:
+            return f"--url {quote(self.url)}"
+        folder = f" --folder {quote(self.folder)}" if self.folder else ""
+        files = "".join(f" --files {quote(pattern)}" for pattern in self.hub.files)
+        return f"--repo {self.hub.repo} --revision {quote(self.hub.revision)}{folder}{files}"
 
 
 def fetches(config: Config) -> dict[str, Fetch]:
     """All that a scale takes from a hub, by the name of its manifest."""
     found = {f"model_{name}": Fetch(hub, config.model.folders[name]) for name, hub in config.model.hub.items()}
     for name in sets(config):
-        found |= {key: Fetch(one.hub, None) for key, one in _published(config, name).items() if one.hub}
+        published = _published(config, name).items()
+        found |= {key: Fetch(one.hub, url=one.url) for key, one in published if one.hub or one.url}
     return found
 
 

@@ -9,11 +9,11 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """repos: files by name of each repository. cut, busy: how many more downloads end in the middle, or are answered
-    503. asked: the names of downloads."""
+    """repos: files by name of each repository. cut, busy, wrong: how many more downloads end in the middle, are
+    answered `code`, or give other bytes than were announced. asked: the names of downloads."""
 
     def __init__(self, repos):
-        self.repos, self.cut, self.busy, self.asked = repos, 0, 0, []
+        self.repos, self.cut, self.busy, self.code, self.wrong, self.asked = repos, 0, 0, 503, 0, []
         handler = type("Handler", (_Handler,), {"hub": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -69,7 +69,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.hub.asked.append(name)
             if self.hub.busy:
                 self.hub.busy -= 1
-                return self._answer(503, b"busy", {})
+                return self._answer(self.hub.code, b"busy", {"Retry-After": "0"})
+            if self.hub.wrong:
+                self.hub.wrong -= 1
+                return self._answer(200, data[: len(data) // 2], head)
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0]) if body else 0
         if start:
             head["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"

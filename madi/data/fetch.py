@@ -6,12 +6,20 @@ there already is not fetched again, and a cut download goes on.
 
 from __future__ import annotations
 
+import shutil
+from http.client import HTTPException
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import urlopen
+
+import tenacity
 
 from madi import provenance, shards
 from madi.errors import MadiError
+from madi.progress import say
 
 WEIGHTS = ["*.json", "*.safetensors", "*.txt", "*.model"]  # nothing that is unpickled, no code
+TRIES, WAIT = 5, 1.0  # attempts; seconds before the second, twice as many before each later one
 DO = "check the name, the revision and the network (HF_ENDPOINT, HF_TOKEN), or put the files there yourself"
 
 
@@ -43,15 +51,49 @@ def data(repo: str, revision: str, patterns: list[str], manifest: Path) -> None:
     shards.write_json(manifest, told)
 
 
+def file(url: str, manifest: Path) -> None:
+    """Fetch one file to a folder beside the manifest, whole or not at all.
+
+    Errors: MadiError where the address gives nothing.
+    """
+    folder = manifest.with_suffix("")
+    path = folder / (Path(urlsplit(url).path).name or "file")
+    try:
+        with urlopen(url, timeout=60) as answer, shards.atomic(path) as partial, open(partial, "wb") as out:
+            shutil.copyfileobj(answer, out)
+            if answer.length:  # what was promised and did not come
+                raise OSError(f"cut short, {answer.length} bytes are missing")
+    except (OSError, ValueError, HTTPException) as fault:
+        raise MadiError(f"cannot be fetched ({fault})", url, do=DO) from None
+    told = {"url": url, "folder": str(folder.resolve()), "files": {path.name: provenance.file_sha(path)}}
+    shards.write_json(manifest, told)
+
+
 def _fetched(repo: str, revision: str, kind: str, patterns: list[str] | None, folder: Path | None) -> tuple[str, Path]:
+    """(commit, folder) of a repository's files; a busy hub or a broken connection is tried again."""
     from huggingface_hub import HfApi
 
+    again = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(passing),
+        wait=tenacity.wait_exponential_jitter(WAIT, 60),
+        stop=tenacity.stop_after_attempt(TRIES),
+        before_sleep=lambda state: say(f"{repo}: {state.outcome.exception()}, trying again"[:300]),
+        reraise=True,
+    )
     try:
-        commit = HfApi().repo_info(repo, revision=revision, repo_type=kind).sha
-        where = HfApi().snapshot_download(
-            repo, revision=commit, repo_type=kind, local_dir=folder, allow_patterns=patterns
+        commit = again(HfApi().repo_info, repo, revision=revision, repo_type=kind).sha
+        where = again(
+            HfApi().snapshot_download, repo, revision=commit, repo_type=kind, local_dir=folder, allow_patterns=patterns
         )
     except Exception as fault:  # the hub's client lets out whatever its HTTP library raises
         reason = " ".join(str(fault).split())[:200]
         raise MadiError(f"cannot be fetched ({reason})", f"{repo}@{revision}", do=DO) from None
     return commit, Path(where)
+
+
+def passing(fault: BaseException) -> bool:
+    """Whether a fault may be gone in a moment: too many requests, a server's own fault, a broken connection."""
+    answer = getattr(fault, "response", None)
+    if answer is not None:
+        return answer.status_code == 429 or answer.status_code >= 500
+    return isinstance(fault, OSError) and "Connect" not in type(fault).__name__ or "Timeout" in type(fault).__name__

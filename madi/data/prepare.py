@@ -89,7 +89,7 @@ def wanted(job: DataSlice) -> int:
     source = job.source
     if hasattr(source, "samples"):
         return source.samples * (source.levels or 1)
-    return source.edits + source.t2i + sum(one.take or 0 for one in source.sources.values())
+    return sum(one.take or 0 for one in source.sources.values()) or source.edits + source.t2i
 
 
 def whole(sample: Sample, tally: Tally, strict: bool) -> list[leaks.Picture] | None:

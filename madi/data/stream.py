@@ -44,7 +44,7 @@ def rows(job: DataSlice, folders: dict[str, Path]) -> Iterator[tuple[str, dict |
     sources = source.sources if hasattr(source, "sources") else {job.set: source}
     for name, one in sources.items():
         reader = reader_of(one)
-        take = one.take if hasattr(one, "take") else one.samples
+        take = one.take if hasattr(one, "take") else one.samples * (one.levels or 1)
         if name not in folders:
             raise MadiError(f"no files of {name}", "command line", f"--files {name}=PATH")
         for row in chosen(reader, folders[name], take, job.seed):

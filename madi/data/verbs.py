@@ -9,19 +9,25 @@ app = typer.Typer(no_args_is_help=True, help="Prepare samples and their latents.
 
 @app.command()
 def fetch(
-    repo: str = typer.Option(..., help="OWNER/NAME on the hub."),
     manifest: Path = typer.Option(..., help="What came (JSON)."),
+    repo: str | None = typer.Option(None, help="OWNER/NAME on the hub."),
     revision: str = typer.Option("main", help="Branch, tag or commit; a commit never changes."),
     folder: Path | None = typer.Option(None, help="Where weights go; without it, a data set to the hub's cache."),
     files: list[str] = typer.Option([], help="Of a data set: patterns of the files that are wanted."),
+    url: str | None = typer.Option(None, help="Instead of a repository: the address of one file."),
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
 ) -> None:
-    """Fetch weights (safetensors and configs, nothing that is unpickled) or a published data set from a hub."""
+    """Fetch weights (safetensors and configs, nothing that is unpickled) or published data from a hub or an address."""
     from madi.data import fetch
+    from madi.errors import MadiError
     from madi.progress import log_to
 
+    if (repo is None) == (url is None):
+        raise MadiError("neither --repo nor --url, or both", "command line", "one of them")
     with log_to(log):
-        if folder is None:
+        if url is not None:
+            fetch.file(url, manifest)
+        elif folder is None:
             fetch.data(repo, revision, files, manifest)
         else:
             fetch.weights(repo, revision, folder, manifest)

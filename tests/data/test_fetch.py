@@ -85,3 +85,38 @@ def test_a_data_set_goes_to_the_hubs_cache_with_the_files_that_are_wanted(tmp_pa
         assert server.asked == ["data/FreeForm-00001-of-00002.parquet"]
     told = json.loads((tmp_path / "m.json").read_text())
     assert told["files"] == {"data/FreeForm-00001-of-00002.parquet": 5000} and str(tmp_path / "home") in told["folder"]
+
+
+def one_file(tmp_path, url):
+    words = [sys.executable, "-m", "madi", "data", "fetch", "--url", url, "--manifest", str(tmp_path / "m.json")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def test_a_file_by_its_address_comes_whole_or_not_at_all(tmp_path):
+    with hub.Hub({REPO: FILES}) as server:
+        url = f"{server.url}/{REPO}/resolve/main/transformer/diffusion_pytorch_model.safetensors"
+        server.cut = 1
+        code, said = one_file(tmp_path, url)
+        assert code == 2 and "cannot be fetched" in said and not list(tmp_path.rglob("*.safetensors"))
+        assert one_file(tmp_path, url)[0] == 0
+        code, said = one_file(tmp_path, f"{server.url}/{REPO}/resolve/main/nothing")
+        assert code == 2 and "cannot be fetched (HTTP Error 404" in said
+    told = json.loads((tmp_path / "m.json").read_text())
+    name = "diffusion_pytorch_model.safetensors"
+    assert (tmp_path / "m" / name).read_bytes() == FILES[f"transformer/{name}"] and list(told["files"]) == [name]
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_busy_hub_is_asked_again(server, tmp_path, code):
+    server.busy, server.code = 2, code
+    done, said = fetch(server.url, tmp_path)
+    assert done == 0 and (tmp_path / "model.json").exists(), said
+    assert "trying again" in said or len(server.asked) > 3  # by us, or by the client itself
+
+
+def test_a_file_of_another_size_than_announced_is_fetched_again(server, tmp_path):
+    server.wrong = 1
+    done, said = fetch(server.url, tmp_path)
+    name = "transformer/diffusion_pytorch_model.safetensors"
+    assert done == 0 and (tmp_path / "model" / name).read_bytes() == FILES[name], said

@@ -66,4 +66,5 @@ def test_published_files_become_samples_plans_latents_and_a_training(fresh, tmp_
 def test_the_papers_sets_are_planned(fresh, tmp_path):
     """Fetches, preparation of all sets and latents, from repositories that nobody has to be able to reach for it."""
     jobs = fresh.plan("data", scale="paper")
-    assert "fetch Shitao/OmniGen-v1-diffusers" in jobs
+    assert {"fetch model_base", "fetch train_ultraedit", "fetch emu_edit", "fetch geneval"} <= jobs
+    assert {f"prepare the samples of {name}" for name in ("train", "validation", "complex_edit")} <= jobs

@@ -29,15 +29,11 @@ rule data_fetch:
         mem_mb=2000,
         runtime=1440,
     params:
-        repo=lambda wildcards: FETCHES[wildcards.thing].hub.repo,
-        revision=lambda wildcards: FETCHES[wildcards.thing].hub.revision,
-        folder=lambda wildcards: each("folder", filter(None, [FETCHES[wildcards.thing].folder])),
-        files=lambda wildcards: " ".join(f"--files {quote(p)}" for p in FETCHES[wildcards.thing].hub.files),
+        options=lambda wildcards: FETCHES[wildcards.thing].options,
     message:
-        "fetch {params.repo}"
+        "fetch {wildcards.thing}"
     shell:
-        "madi data fetch --repo {params.repo} --revision {params.revision:q} {params.folder} {params.files}"
-        " --manifest {output.manifest} --log {log}"
+        "madi data fetch {params.options} --manifest {output.manifest} --log {log}"
 
 
 rule data_prepare:
