@@ -89,3 +89,18 @@ def check(
 
     with log_to(log):
         run(read(config, LatentSlice), samples, part, index, report)
+
+
+@app.command()
+def show(
+    samples: Path = typer.Argument(..., help="A prepared set: results/<name>/data/<set>, or its samples.parquet."),
+    out: Path = typer.Option(Path("show.html"), help="The page."),
+    rows: int = typer.Option(40, min=1, max=500, help="How many samples are shown."),
+    seed: int = typer.Option(0, min=0, help="Which ones."),
+    plans: Path | None = typer.Option(None, help="Plans (Parquet); default: those of the same scale."),
+) -> None:
+    """Write a page to look at a set before training: pictures, plans, statistics, and what was left out and why."""
+    from madi.data.show import run
+
+    run(samples, out, rows, seed, plans)
+    print(f"written: {out}")
