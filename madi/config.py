@@ -94,6 +94,7 @@ class DataSlice(Part):
     name: Name
     seed: Natural
     size_px: Count
+    threads: Count = 1
     source: TuneSet | BenchmarkSet
 
 

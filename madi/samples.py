@@ -30,13 +30,13 @@ class Sample:
         """How many source images there are; 0 for text-to-image."""
         return len(self.row["sources"])
 
-    def source(self, index: int = 0) -> np.ndarray:
-        """A source image, uint8 [H,W,3]."""
-        return images.decode(self.row["sources"][index]["bytes"], self._at(f"sources[{index}]"))
+    def source(self, index: int = 0, least: int | None = None) -> np.ndarray:
+        """A source image, uint8 [H,W,3]. least: as in `images.decode`."""
+        return images.decode(self.row["sources"][index]["bytes"], self._at(f"sources[{index}]"), least)
 
-    def target(self) -> np.ndarray | None:
+    def target(self, least: int | None = None) -> np.ndarray | None:
         """The target image, uint8 [H,W,3]; None if the sample has none."""
-        return images.decode(self.row["target"]["bytes"], self._at("target")) if self.row["target"] else None
+        return images.decode(self.row["target"]["bytes"], self._at("target"), least) if self.row["target"] else None
 
     def region(self) -> np.ndarray | None:
         """Where to edit, uint8 [H,W,3] (white); None if the sample does not say."""

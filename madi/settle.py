@@ -86,7 +86,7 @@ def slices(config: Config, tables: dict[str, Any]) -> dict[str, str]:
 
 
 def _data(config: Config, name: str) -> model.DataSlice:
-    common = {"name": config.name, "seed": config.seed, "size_px": config.size_px}
+    common = {"name": config.name, "seed": config.seed, "size_px": config.size_px, "threads": config.threads}
     return model.DataSlice(set=name, source=_source(config, name), **common)
 
 

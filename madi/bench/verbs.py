@@ -59,3 +59,18 @@ def train(
     print(clock.table(rows))
     if json is not None:
         clock.write(json, rows)
+
+
+@app.command()
+def data(
+    rows: int = typer.Option(400, min=20, help="Pairs of 512 px JPEG pictures."),
+    processes: int = typer.Option(2, min=1, help="Of both."),
+    json: Path | None = typer.Option(None, help="File for the row: name, ours_s, other_s, ratio, tokens (images), ..."),
+) -> None:
+    """A published set prepared by us and by `datasets`' own map, on the same rows, by turns."""
+    from madi.bench import clock, data
+
+    made = data.measure(rows, processes)
+    print(clock.table(made))
+    if json is not None:
+        clock.write(json, made)

@@ -20,6 +20,7 @@ from madi.samples import Sample
 
 HASH_BITS = 6  # of 64: recompressed or rescaled copies differ in fewer
 THUMB = 32  # px a side
+LEAST = 4 * THUMB  # px: what a JPEG is read at, at the least
 TOLERANCE = 24  # of 255, in any thumbnail pixel and channel
 MOST = 0.05  # share of a set that may leak; above it something is wrong with the split, not with single samples
 
@@ -42,7 +43,7 @@ def pictures(sample: Sample) -> Iterator[Picture]:
     encoded = [*sample.row["sources"], *([sample.row["target"]] if sample.row["target"] else [])]
     for index, picture in enumerate(encoded):
         is_source = index < sample.count
-        image = sample.source(index) if is_source else sample.target()
+        image = sample.source(index, LEAST) if is_source else sample.target(LEAST)
         keys = [images.sha256(picture["bytes"])]
         if len(scenes) == len(encoded):
             keys.append(hashlib.sha256(json.dumps(scenes[index], sort_keys=True).encode()).hexdigest())

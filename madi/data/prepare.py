@@ -9,9 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from madi import images, samples, shards
 from madi.config import DataSlice
-from madi.data import leaks, stream
+from madi.data import leaks, stream, workers
 from madi.data.readers.published import Rejected
 from madi.errors import MadiError
 from madi.progress import progress, say
@@ -64,24 +66,55 @@ def run(job: DataSlice, out: Path, against: dict[str, Path], report: Path | None
 
 
 def kept(job: DataSlice, shown: leaks.Shown, tally: Tally, folders: dict[str, Path]) -> Iterator[dict]:
-    """The rows that stay, each whole, once and unseen."""
-    for number, (name, row) in enumerate(progress(stream.rows(job, folders), wanted(job), f"samples of {job.set}")):
+    """The rows that stay, each whole, once and unseen. As many processes as the job has threads read pictures."""
+    rows = progress(stream.rows(job, folders), wanted(job), f"samples of {job.set}")
+    for number, (name, row, found) in enumerate(workers.each(looked_at, rows, job.threads)):
         if isinstance(row, Rejected):
             tally.reject(row.reason, f"{row.file} row {row.row}")
             continue
-        sample = Sample(row, row["origin"]["file"] if name != "scenes" else f"{job.set} (scenes)", number)
-        pictures = whole(sample, tally, strict=name == "scenes")
-        if pictures is None or not first(sample, tally):
+        sample = sample_of(name, row, number)
+        if not whole(sample, found, tally, strict=name == "scenes") or not first(sample, tally):
             continue
-        hit = next((hit for picture in pictures if (hit := shown.find(picture)) is not None), None)
+        hit = next((hit for picture in found if (hit := shown.find(picture)) is not None), None)
         if hit:
             tally.leaks.append(hit)
             continue
         tally.kept[name] += 1
-        yield row | {"phash": pictures[0].bits.tobytes().hex() if pictures else ""}
+        yield row | {"phash": found[0].bits.tobytes().hex() if found else ""}
     if not tally.whole:
         raise MadiError("no sample is left", f"{job.set} ({job.source.reader})", "some", "see what was rejected")
     leaks.hold(tally.leaks, tally.whole, f"{job.set} ({job.source.reader})")
+
+
+def sample_of(name: str, row: dict, number: int = 0) -> Sample:
+    """The sample of a row, at the place in its file that a person would look at."""
+    origin = row["origin"]
+    return Sample(row, "scenes" if name == "scenes" else origin["file"], number if name == "scenes" else origin["row"])
+
+
+def looked_at(
+    named: tuple[str, dict | Rejected],
+) -> tuple[str, dict | Rejected, list[leaks.Picture] | MadiError | None]:
+    """A row with its pictures as the leak check sees them, or with what is wrong with it."""
+    name, row = named
+    if isinstance(row, Rejected):
+        return name, row, None
+    sample = sample_of(name, row)
+    try:
+        check(sample)
+        found = list(leaks.pictures(sample))
+        if row["region"] and not fits(sample.region(), sample.source()):
+            raise MadiError("a region of another shape than its source", sample.file)
+        return name, row, found
+    except MadiError as fault:
+        return name, row, fault
+
+
+def fits(region: np.ndarray, source: np.ndarray) -> bool:
+    """Whether two pictures are of one shape, whatever their sizes."""
+    return abs(region.shape[0] * source.shape[1] - region.shape[1] * source.shape[0]) <= max(
+        *region.shape, *source.shape
+    )
 
 
 def wanted(job: DataSlice) -> int:
@@ -92,26 +125,18 @@ def wanted(job: DataSlice) -> int:
     return sum(one.take or 0 for one in source.sources.values()) or source.edits + source.t2i
 
 
-def whole(sample: Sample, tally: Tally, strict: bool) -> list[leaks.Picture] | None:
-    """The pictures of a sample, all of which can be read; None for one that is rejected.
-
-    Errors: as `check`, where `strict`, and for an id that comes twice.
-    """
+def whole(sample: Sample, found: list | MadiError, tally: Tally, strict: bool) -> bool:
+    """Whether a sample is whole; one that is not is rejected. Errors: what is wrong with it, where `strict`, and an id
+    that comes twice."""
     if sample.id in tally.ids:
         raise MadiError(f"{sample.id!r} comes twice", f"{sample.file} row {sample.number} column sample_id")
     tally.ids.add(sample.id)
-    try:
-        check(sample)
-        found = list(leaks.pictures(sample))
-        region = sample.region()
-        if region is not None and region.shape[:2] != sample.source().shape[:2]:
-            raise MadiError("a region of another size than its source", sample.file)
-        return found
-    except MadiError as fault:
-        if strict:
-            raise
-        tally.reject(fault.what.split(" (")[0], str(fault))
-        return None
+    if not isinstance(found, MadiError):
+        return True
+    if strict:
+        raise found
+    tally.reject(found.what.split(" (")[0], str(found))
+    return False
 
 
 def first(sample: Sample, tally: Tally) -> bool:

@@ -66,13 +66,19 @@ def test_a_leak_is_left_out_and_reported(tmp_path, monkeypatch):
 
 
 def rows(n=3):
-    return [Sample(row, "hub.parquet", index) for index, row in enumerate(scenes.read(train(n, 0)))]
+    found = enumerate(scenes.read(train(n, 0)))
+    origin = {"file": "hub.parquet", "revision": ""}
+    return [Sample(row | {"origin": origin | {"row": index}}, "hub.parquet", index) for index, row in found]
 
 
 def stays(found) -> tuple[list[str], prepare.Tally]:
     """Ids of the samples that are whole and new, and the tally."""
-    tally = prepare.Tally()
-    return [s.id for s in found if prepare.whole(s, tally, True) is not None and prepare.first(s, tally)], tally
+    tally, kept = prepare.Tally(), []
+    for sample in found:
+        _, _, pictures = prepare.looked_at(("hub", sample.row))
+        if prepare.whole(sample, pictures, tally, True) and prepare.first(sample, tally):
+            kept.append(sample.id)
+    return kept, tally
 
 
 def test_the_same_content_is_kept_once():
@@ -106,3 +112,11 @@ def test_hashes_are_of_the_images():
         encoded = [picture["bytes"] for picture in [*sample.row["sources"], sample.row["target"]]]
         assert sample.row["sha256"] == images.sha256(b"".join(encoded))
         assert sample.row["phash"] == images.phash(sample.source())
+
+
+def test_two_processes_prepare_what_one_does(tmp_path):
+    jobs = [train(30, 10).model_copy(update={"threads": count}) for count in (1, 2)]
+    for job in jobs:
+        prepare.run(job, tmp_path / f"{job.threads}.parquet", {}, tmp_path / f"{job.threads}.json", {})
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
+    assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()

@@ -1,0 +1,30 @@
+"""Work on a stream by several processes, results in the stream's order, a bounded stretch of it in memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain, islice
+from multiprocessing import get_context
+
+BATCH, AHEAD = 8, 4  # items a task, so that handing over costs little; tasks a worker that wait
+
+
+def each(work: Callable, items: Iterable, workers: int) -> Iterator:
+    """`work(item)` of each item; by one process, here."""
+    if workers == 1:
+        yield from map(work, items)
+        return
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        tasks: deque = deque()
+        items = iter(items)
+        while batch := list(islice(items, BATCH)):
+            tasks.append(pool.submit(_all, work, batch))
+            if len(tasks) > AHEAD * workers:
+                yield from tasks.popleft().result()
+        yield from chain.from_iterable(task.result() for task in tasks)
+
+
+def _all(work: Callable, batch: list) -> list:
+    return [work(item) for item in batch]
