@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -16,7 +17,8 @@ def each(work: Callable, items: Iterable, workers: int) -> Iterator:
     if workers == 1:
         yield from map(work, items)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+    start = "fork" if sys.platform == "linux" else "spawn"  # no torch here, and no thread of ours: a fork costs nothing
+    with ProcessPoolExecutor(workers, get_context(start)) as pool:
         tasks: deque = deque()
         items = iter(items)
         while batch := list(islice(items, BATCH)):
