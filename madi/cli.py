@@ -14,6 +14,8 @@ import typer
 
 from madi.errors import MadiError
 
+UsageError = typer.BadParameter.__base__  # typer brings a click of its own
+
 STAGES = {name: f"madi.{name}.verbs" for name in ("data", "prompts", "train", "edit", "score", "tables", "pretrain")}
 STAGES |= {"config": "madi.check", "bench": "madi.bench.verbs", "export": "madi.export"}
 
@@ -37,12 +39,11 @@ def application(stages: Iterable[str]) -> typer.Typer:
 
 
 def log_of(arguments: Sequence[str]) -> Path | None:
-    """The file of `--log FILE` or `--log=FILE`."""
+    """The file of `--log FILE`, `--log=FILE` or, beside torchrun's own options, `--log-to`."""
     for word, following in zip(arguments, [*arguments[1:], None], strict=True):
-        if word == "--log" and following is not None:
-            return Path(following)
-        if word.startswith("--log="):
-            return Path(word.removeprefix("--log="))
+        option, equals, value = word.partition("=")
+        if option in ("--log", "--log-to") and (equals or following is not None):
+            return Path(value if equals else following)
     return None
 
 
@@ -55,19 +56,34 @@ def tell(line: str, log: Path | None, details: str = "") -> None:
             file.write(f"{details}{line}\n")
 
 
+def misused(slip: UsageError, log: Path | None) -> int:
+    """A slip on the command line in one line, as every other; the help where nothing was asked."""
+    if type(slip).__name__ == "NoArgsIsHelpError":
+        print(slip.format_message())
+        return 2
+    what = " ".join(slip.format_message().split()).rstrip(".").replace("Value error, ", "")
+    hint = "; words with spaces need quotes" if "extra argument" in what else ""
+    command = slip.ctx.command_path if slip.ctx else "madi"
+    tell(f"error: {what[:1].lower()}{what[1:]}{hint}; see `{command} --help`", log)
+    return 2
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     stages = arguments[:1] if arguments[:1] and arguments[0] in STAGES else STAGES
     log = log_of(arguments)
     try:
-        application(stages)(arguments)
+        code = application(stages)(arguments, standalone_mode=False)
+        return code if isinstance(code, int) else 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    except UsageError as slip:
+        return misused(slip, log)
     except MadiError as problem:
         tell(f"error: {problem}", log)
-        return 2
-    except KeyboardInterrupt:
+        return problem.code
+    except (KeyboardInterrupt, typer.Abort):
         return 130
     except Exception as fault:
         what = " ".join(f"{type(fault).__name__}: {fault}".split())

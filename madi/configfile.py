@@ -116,6 +116,11 @@ def explain(
 
     A misspelt key is both unknown and missing: the unknown one says more, so it comes first.
     """
+    if bad.errors()[0]["type"] == "json_invalid":
+        fault = str(bad.errors()[0].get("ctx", {}).get("error", "")).strip()
+        return MadiError(
+            f"not JSON ({fault})", where, "a slice that `snakemake` wrote", "delete it and run snakemake again"
+        )
     problems = sorted(bad.errors(), key=lambda p: p["type"] != "extra_forbidden")
     first, key = problems[0], tuple(part for part in problems[0]["loc"] if part != "[key]")
     found, do = f"found {_short(first['input'])}", None

@@ -8,7 +8,11 @@ class MadiError(Exception):
     where:     the file, row and field (or key path) that it was found in
     expected:  what would have been right
     do:        what to do now
+
+    `code` is what the process ends with.
     """
+
+    code = 2
 
     def __init__(self, what: str, where: object = None, expected: object = None, do: str | None = None):
         super().__init__(what, where, expected, do)  # all four, so that the error survives pickling between processes
@@ -21,3 +25,9 @@ class MadiError(Exception):
         if self.do is not None:
             parts.append(self.do)
         return " ".join("; ".join(parts).split())
+
+
+class Paused(MadiError):
+    """Work that stopped by itself and goes on when it is run again: not a fault, though nothing is finished."""
+
+    code = 75  # "try again" among the exit codes of sysexits.h

@@ -15,6 +15,7 @@ def export(
     merge: bool = typer.Option(False, "--merge", help="Add the adapter to the weights for good."),
 ) -> None:
     """Write weights as a folder that stock diffusers loads, an adapter merged into them, official names renamed."""
+    from madi import provenance
     from madi.errors import MadiError
     from madi.model import checkpoint
     from madi.model import lora as adapters
@@ -32,4 +33,7 @@ def export(
     if lora is not None:
         adapters.merge(adapters.load(lora, found.packed.stock))
     checkpoint.save(out, found, checkpoint.mask_tokens(weights))
+    made_of = {"weights": str(weights), "weights_sha": provenance.folder_sha(weights)}
+    made_of |= {"lora": str(lora), "lora_sha": provenance.folder_sha(lora)} if lora else {}
+    provenance.write_provenance(out / provenance.PROVENANCE, **made_of)
     print(f"written: {out}")

@@ -16,6 +16,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 # What Pillow's decoders raise on damaged bytes.
 DAMAGED = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, struct.error)
 MAX_PIXELS = 64 * 2**20  # 64 Mpx: 8192 x 8192, past any benchmark's picture
+OTHERS = {b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"\0\0\1\0": "ICO"}
 MOST = f"at most {MAX_PIXELS:,} px in all, as 8192x8192"
 
 
@@ -39,7 +40,11 @@ def decode(data: bytes, where: object, least: int | None = None) -> np.ndarray:
         raise MadiError(str(fault).split(" exceeds")[0], where, MOST, "make it smaller") from None
     except DAMAGED as fault:
         reason = str(fault).split("<")[0].strip() or type(fault).__name__
-        what, do = f"unreadable image ({reason}, {len(data)} bytes)", "convert it if it is of another kind"
+        kind = next((f"a {kind}, " for start, kind in OTHERS.items() if data.startswith(start)), "")
+        what, do = (
+            f"unreadable image ({kind}{reason}, {len(data)} bytes)",
+            "convert it, or fetch it again if it is broken",
+        )
         raise MadiError(what, where, "a PNG, JPEG or WebP image", do) from None
 
 

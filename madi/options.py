@@ -32,13 +32,21 @@ def number(value: float, option: str, most: float) -> float:
 def folder_for(path: Path, option: str) -> Path:
     """The folder, made before the work that is written into it. Errors: MadiError where it cannot be written into."""
     if path.exists() and not path.is_dir():
-        raise MadiError("a file", path, "a folder, new or not", f"another {option}")
+        raise MadiError("a file", path, "a folder, new or not", f"say another {option}")
     try:
         path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             return path
     except OSError as fault:
-        raise MadiError(f"cannot be written into ({fault.strerror})", path, "a folder", f"another {option}") from None
+        raise MadiError(
+            f"cannot be written into ({fault.strerror})", path, "a folder", f"say another {option}"
+        ) from None
+
+
+def shipped(name: str) -> Path:
+    """A model that ships with the project: from the folder one is in, else from where the package lies."""
+    here = Path("assets") / "tiny" / name
+    return here if here.is_dir() else Path(__file__).parents[1] / here
 
 
 MOST = 1024  # pauses: 32 times the paper's largest count

@@ -15,7 +15,7 @@ from madi.progress import progress
 from madi.records import LATENT, SAMPLE
 from madi.samples import Sample
 
-AGAIN = "delete the shard, its index with it, and run again"
+AGAIN = "delete it and its .parquet, then run `snakemake --cores all data` with your --configfile"
 
 
 def run(job: LatentSlice, file: Path, parts: list[Path], index: Path, report: Path) -> None:
@@ -49,7 +49,8 @@ def check_shard(folder: Path, rows: list[dict]) -> dict[str, int]:
                     tensor = file.get_tensor(name)
                     fault = fault_of(tensor, row)
                     if fault:
-                        raise MadiError(f"tensor {name} {fault}", folder / shard, do=AGAIN)
+                        who = f"{row['role']} of {row['sample_id']} (tensor {name[:12]})"
+                        raise MadiError(f"{who} {fault}", folder / shard, do=AGAIN)
                     sizes[name] = tensor.numel() * tensor.element_size()
         except (SafetensorError, OSError) as fault:
             raise MadiError(f"not a whole safetensors file ({fault})", folder / shard, do=AGAIN) from None

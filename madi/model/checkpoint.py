@@ -51,6 +51,8 @@ def read(folder: Path) -> Weights:
     """The weights as they are stored, on the CPU."""
     if not folder.is_dir():
         raise MadiError("a file" if folder.exists() else "no such folder", folder, f"weights: {FORMS}")
+    if not (folder / "model_index.json").exists() and (folder / "weights" / "model_index.json").exists():
+        folder = folder / "weights"  # of a run
     if official.is_official(folder):
         stock = official.transformer(folder)
         tokens = Tokens(official.tokenizer(folder), stock.config.patch_size)

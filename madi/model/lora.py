@@ -48,6 +48,8 @@ def save(folder: Path | str, stock: OmniGenTransformer2DModel) -> None:
 def load(folder: Path | str, stock: OmniGenTransformer2DModel) -> OmniGenTransformer2DModel:
     """Puts a folder's adapters into `stock`. Errors: MadiError with the first tensors that do not fit."""
     folder = Path(folder)
+    if not (folder / CONFIG).exists() and (folder / "lora" / CONFIG).exists():
+        folder = folder / "lora"  # of a run
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise MadiError(f"no {name}", folder, "a peft adapter folder (nothing is unpickled)")

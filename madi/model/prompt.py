@@ -92,7 +92,7 @@ class Tokens:
         self.tokenizer = tokenizer
         self.patch = patch
         self.pause_id = tokenizer.convert_tokens_to_ids(PAUSE)
-        self._chunk = lru_cache(maxsize=65536)(lambda text: tuple(tokenizer(text).input_ids))
+        self._chunk = lru_cache(maxsize=65536)(lambda text: tuple(tokenizer(text, verbose=False).input_ids))
 
     def prompt(self, instruction, images=(), plan=(), pauses=0) -> Prompt:
         """The prompt of `instruction` about `images` (latents [C,h,w], possibly none)."""

@@ -69,7 +69,8 @@ def compare(found: Shapes, expected: Shapes, where: Path, config: str) -> None:
     """Errors: MadiError with the first tensors that are missing, unknown or of another shape than `config` tells."""
     if wrong := [name for name in expected | found if expected.get(name) != found.get(name)]:
         told = ", ".join(f"{name} {dims(found.get(name))} for {dims(expected.get(name))}" for name in wrong[:3])
-        what = f"{len(wrong)} tensors differ from {config} (found for expected): {told}"
+        count = "1 tensor differs" if len(wrong) == 1 else f"{len(wrong)} tensors differ"
+        what = f"{count} from {config} (found for expected): {told}"
         raise MadiError(what, where, do=f"use the {config} that these weights were saved with")
 
 

@@ -44,6 +44,8 @@ def wish(text: str, pauses: tuple[int, ...], captions: tuple[str, str] | None) -
         if int(found["pause"]) not in pauses:
             raise MadiError(f"pause {found['pause']} is not made", "--choose", f"one of --pause {told(pauses)}")
         return Wish(pause=int(found["pause"]))
+    if found["bar"] and not -1 <= float(found["bar"]) <= 1:
+        raise MadiError(f"a bar of {found['bar']}", "--choose", "from -1 to 1: it is a cosine")
     made = Wish(found["objective"], found["guard"], float(found["bar"] or 0))
     if "clip_dir" in made.metrics and captions is None:
         do = "say --captions 'what it shows' 'what it is to show', or choose by dino or by a fixed pause (pause=8)"

@@ -117,6 +117,19 @@ def write(
     return ["contact.jpg", *files]
 
 
+def room(out: Path) -> None:
+    """The folder for the edits; one with earlier edits loses them, which is said. Errors: MadiError for one with other
+    things in it, and for what is no folder."""
+    there = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if there and "contact.jpg" not in there:
+        raise MadiError(
+            "holds other things than edits", out, "a new folder, or one of earlier edits", "say another --out"
+        )
+    if there:
+        say(f"the edits in {out} will be replaced")
+    folder_for(out, "--out")
+
+
 def check(instruction: str, rule: choice.Wish | None, captions, clip: Path, dino: Path) -> None:
     """What can be refused before any work is."""
     if not instruction.strip():
@@ -138,7 +151,7 @@ def run(photo: Path, instruction: str, folder: Path, out: Path, how: Settings, a
     if photo.resolve().parent == out.resolve() and WRITTEN.fullmatch(photo.name):
         raise MadiError("would be replaced by the edits", photo, do="another --out, or copy the picture elsewhere")
     original = picture(photo)
-    folder_for(out, "--out")
+    room(out)
     source, made = edits(folder, original, instruction, how)
     scores, chosen = {}, None
     files = write(out, source, made, instruction, how.pauses, scores, chosen)  # before scoring, which may yet refuse

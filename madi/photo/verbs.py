@@ -19,15 +19,17 @@ class Dtype(StrEnum):
 def photo(
     picture: Path = typer.Argument(..., help="Your picture: PNG, JPEG or WebP, of any size and mode."),
     instruction: str = typer.Argument(..., help="What to change, in words."),
-    weights: Path = typer.Option(Path("assets/tiny/omnigen"), help="Folder of a stock OmniGenPipeline, or a run's."),
+    weights: Path | None = typer.Option(
+        None, help="Folder of a stock OmniGenPipeline, or a run's (default: the small one that ships)."
+    ),
     pause: str = typer.Option("0,8,16,32", help="Pause counts, one edit each."),
     out: Path = typer.Option(Path("edits"), help="Folder for the edits and contact.jpg."),
     choose: str | None = typer.Option(
         None, help="Pick one: clip_dir, dino, 'clip_dir@dino>=0.91', 'dino@clip_dir>=0.1' or pause=8."
     ),
     captions: tuple[str, str] | None = typer.Option(None, help="What the picture shows, and what it is to show."),
-    clip: Path = typer.Option(Path("assets/tiny/clip"), help="open_clip folder for clip_dir."),
-    dino: Path = typer.Option(Path("assets/tiny/dino"), help="timm folder for dino."),
+    clip: Path | None = typer.Option(None, help="open_clip folder for clip_dir (default: the small one)."),
+    dino: Path | None = typer.Option(None, help="timm folder for dino (default: the small one)."),
     steps: int = typer.Option(50, min=1, help="Euler steps."),
     guidance: float = typer.Option(2.5, help="How strongly the words count."),
     image_guidance: float = typer.Option(1.5, help="How strongly the source counts."),
@@ -42,7 +44,7 @@ def photo(
     """Edit one picture of your own at several pause counts; pick one by the tables' rule and say why."""
     import torch
 
-    from madi.options import counts, number
+    from madi.options import counts, number, shipped
     from madi.photo import edit
 
     how = edit.Settings(
@@ -56,4 +58,5 @@ def photo(
         dtype and dtype.value,
     )
     torch.set_num_threads(threads)
-    edit.run(picture, instruction, weights, out, how, choose, captions, clip, dino)
+    scorers = clip or shipped("clip"), dino or shipped("dino")
+    edit.run(picture, instruction, weights or shipped("omnigen"), out, how, choose, captions, *scorers)

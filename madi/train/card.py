@@ -13,7 +13,7 @@ TEXT = """---
 library_name: diffusers
 pipeline_tag: image-to-image
 base_model: {base}
-tags: [image-editing, omnigen, magd]
+tags: [{tags}]
 ---
 # {name}/{run}
 
@@ -21,7 +21,7 @@ OmniGen fine-tuned for {steps} steps of {batch} samples{how}, by `madi train run
 
 ```python
 from diffusers import OmniGenPipeline
-pipeline = OmniGenPipeline.from_pretrained("{folder}")
+pipeline = OmniGenPipeline.from_pretrained("path/to/{folder}")
 ```
 
 {beside}Trained on the samples of `{name}`, {size} px. `run.json` beside this folder tells data, code, versions, machine
@@ -41,12 +41,14 @@ def write(folder: Path, job: RunSlice) -> None:
     run = job.settings
     how = [f"MAgD (rate {run.magd.rate:g} at noise levels from {run.magd.noise_level:g})"] if run.magd else []
     how += ["expressive prompts"] if run.expressive else []
+    how += [f"weights averaged over the steps (decay {run.ema:g})"] if run.ema is not None else []
     text = TEXT.format(
         base=job.base,
         name=job.name,
         run=job.run,
         steps=run.steps,
         batch=run.batch,
+        tags=", ".join(["image-editing", "omnigen", *(["magd"] if run.magd else []), *(["lora"] if run.lora else [])]),
         how=f", with {' and '.join(how)}" if how else "",
         folder=folder.name,
         beside=MASKS * (run.magd is not None and run.magd.token == "pool") + LORA * (run.lora is not None),

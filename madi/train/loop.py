@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from madi import shards
-from madi.errors import MadiError
+from madi.errors import MadiError, Paused
 from madi.progress import progress, say
 from madi.settings import Run
 from madi.train import magd, state
@@ -66,6 +66,8 @@ def train(training: Training, around: Around) -> state.Progress:
     kept = state.load(around.folder, training.trainee, training.optimizer, training.average)
     log, before = (kept.log, kept.seconds) if kept else (torch.zeros(0, len(COLUMNS), dtype=torch.float64), 0.0)
     team.agree(len(log), "the state they found")
+    if team.main:
+        state.put_aside(around.folder, len(log))
     began = time.monotonic()
     for number, (rows, bad), waited in coming(training, around, len(log)):
         team.agree(len(rows), "the samples they can read")
@@ -81,7 +83,7 @@ def train(training: Training, around: Around) -> state.Progress:
             keep(training, around, done)
         if stop:
             what = f"{around.deadline.why} after step {len(log)} of {run.steps}"
-            raise team.stop(MadiError(what, around.name, do="run it again: it goes on"))
+            raise team.stop(Paused(what, around.name, do="run it again: it goes on"))
         around.look(len(log))
     return state.Progress(log, before + time.monotonic() - began)
 
@@ -169,14 +171,17 @@ def keep(training: Training, around: Around, done: state.Progress) -> None:
 
 def hold_bad(bad: Sequence[MadiError], log: torch.Tensor, run: Run, team: Team) -> None:
     """Say which latents were left out. Errors: MadiError where they are too many, in all steps together."""
-    for fault in bad if team.main else ():
-        say(f"warning: {fault}; its sample is left out")
+    if not bad:
+        return
+    do = "delete that shard and its .parquet, then make them anew: `snakemake --cores all data`, with your --configfile"
     count = int(log[:, COLUMNS.index("skipped")].sum()) + len(bad)
-    if bad and count > run.bad_samples:
-        what = f"{count} samples with broken latents, the last: {bad[-1]}"
-        raise team.stop(MadiError(what, "bad_samples", f"at most {run.bad_samples}", "encode the shard again"))
-    if bad and len(bad) == run.batch:
-        raise team.stop(MadiError("no sample of this batch has whole latents", "latents", do="encode the shard again"))
+    if count > run.bad_samples:
+        what = f"{count} samples with broken latents, the last in {bad[-1].where}: {bad[-1].what}"
+        raise team.stop(MadiError(what, "bad_samples", f"at most {run.bad_samples}", do))
+    if len(bad) == run.batch:
+        raise team.stop(MadiError("no sample of this batch has whole latents", bad[-1].where, do=do))
+    for fault in bad if team.main else ():
+        say(f"warning: {fault.where}: {fault.what}; its sample is left out")
 
 
 def not_finite(rows, loss: float, gradient: float, number: int, folder: Path, write: bool) -> MadiError:

@@ -52,14 +52,18 @@ def run(job: RunSlice, files: Files, minutes: float | None = None) -> None:
     latents = examples.Latents(files.latents)
     found = examples.read(files.samples, files.plans, latents)
     inputs = {"samples": examples.sha(found), "latents": provenance.file_sha(files.latents)}
-    folder, before = files.states / fingerprint(job, inputs), written_at(files.out)
+    mark = fingerprint(job, inputs)
+    folder = files.states / mark
     writer = lease.only_writer(folder) if team.main else contextlib.nullcontext()
     with Deadline(minutes) as deadline, writer as held:
         team.wait()
         if team.main:
             tell_of_others(files.states, folder)
-        if team.sum(torch.tensor([float(team.main and written_at(files.out) != before)])) > 0:
-            return  # by whoever was waited for
+        if team.sum(torch.tensor([float(team.main and finished(files, mark))])) > 0:
+            if team.main:
+                say(f"{job.run} is trained already: {files.out}; delete that file to train it anew")
+                shutil.rmtree(folder, ignore_errors=True)
+            return
         weights = checkpoint.load(job.base)
         batches = Batches(found, latents, weights.tokens, job.settings)
         training = loop.Training(Trainee(weights.packed, job.settings), batches, job.settings, team)
@@ -70,7 +74,7 @@ def run(job: RunSlice, files: Files, minutes: float | None = None) -> None:
         learned = state.weights(training.trainee)
         if team.main:
             held.hold()
-            finish(job, files, learned, done, inputs, team.count)
+            finish(job, files, learned, done, {"inputs": inputs, "fingerprint": mark, "processes": team.count})
             held.hold()
             shutil.rmtree(folder, ignore_errors=True)
         team.wait()
@@ -86,9 +90,10 @@ def tell_of_others(states: Path, own: Path) -> None:
             say(f"note: {folder} keeps another training's state ({size:.2f} GB); delete it if it is done with")
 
 
-def written_at(path: Path) -> int | None:
-    """When a file was last written; None where there is none."""
-    return path.stat().st_mtime_ns if path.exists() else None
+def finished(files: Files, mark: str) -> bool:
+    """Whether this very training has been done: by an earlier go, or by whoever was waited for."""
+    told = files.out.parent / "run.json"
+    return files.out.is_file() and told.is_file() and shards.read_json(told).get("fingerprint") == mark
 
 
 def check(job: RunSlice, files: Files) -> None:
@@ -140,7 +145,7 @@ def averaged(training: loop.Training):
             training.average.swap()
 
 
-def finish(job: RunSlice, files: Files, learned: dict, done: state.Progress, inputs: dict, processes: int) -> None:
+def finish(job: RunSlice, files: Files, learned: dict, done: state.Progress, known: dict) -> None:
     """Write weights, card, manifest, loss log and what the training was. Errors: MadiError where the disk will not take
     them; the last state stays, and another go only writes."""
     out = files.out.parent
@@ -148,9 +153,8 @@ def finish(job: RunSlice, files: Files, learned: dict, done: state.Progress, inp
         save(out, job, learned)
         card.write(out / "weights", job)
         write_table(files.table, done.log)
-        facts = {"config": job.model_dump(mode="json"), "inputs": inputs, "base": provenance.folder_sha(job.base)}
-        facts |= {"processes": processes, "hours": round(done.seconds / 3600, 4)}
-        provenance.write_provenance(out / "run.json", **facts)
+        facts = {"config": job.model_dump(mode="json"), "base": provenance.folder_sha(job.base)}
+        provenance.write_provenance(out / "run.json", **known, **facts, hours=round(done.seconds / 3600, 4))
         shards.write_json(files.out, provenance.file_shas(out / "weights"))
     except (OSError, SafetensorError) as fault:
         reason = " ".join(str(fault).split())
@@ -169,6 +173,7 @@ def save(out: Path, job: RunSlice, learned: dict[str, torch.Tensor]) -> None:
     if unknown or (missing and not job.settings.lora):
         raise MadiError(f"tensors {', '.join([*missing, *unknown][:3])} do not fit", job.base, "what was trained")
     if job.settings.lora:
+        stock.peft_config["default"].base_model_name_or_path = job.base  # or a copied adapter forgets it
         lora.save(out / "lora", stock)
         lora.merge(stock)
     torch.nn.Module.to(stock, kind)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,8 @@ def write(folder: Path, tensors: dict[str, torch.Tensor], keep: int) -> None:
     path = folder / f"step-{len(tensors['log']):07}.safetensors"
     try:
         with shards.atomic(path) as partial:
-            save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
+            sums = json.dumps({name: checksum(value) for name, value in tensors.items()})
+            save_file({name: value.contiguous() for name, value in tensors.items()}, partial, {"sums": sums})
     except (OSError, SafetensorError) as fault:
         left = ", ".join(one.name for one in files(folder)[:1]) or "none"
         needed = sum(value.numel() * value.element_size() for value in tensors.values()) / 1e9
@@ -91,16 +93,39 @@ def load(folder: Path, trainee, optimizer, average: Average | None) -> Progress 
     """Put the newest whole state back and say how far it is; None where there is none. A broken one is passed over."""
     for path in files(folder):
         try:
-            with safe_open(path, "pt") as file:
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            done = Progress(tensors["log"], tensors["seconds"].item())
+            tensors = read(path)
             complete(tensors, trainee, average)
-        except (SafetensorError, OSError, KeyError) as fault:
-            say(f"warning: {path}: not a whole state ({fault}); the one before it is taken")
+        except (SafetensorError, OSError, KeyError, ValueError) as fault:
+            say(f"warning: {path}: not a whole state ({fault}); the one before it is taken, if there is one")
             continue
         put_back(tensors, trainee, optimizer, average)
-        return done
+        return Progress(tensors["log"], tensors["seconds"].item())
+    if files(folder):
+        say(f"warning: {folder}: no whole state is left, so that training starts anew")
     return None
+
+
+def read(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors of a state file, mapped and held against their checksums. Errors: ValueError where one differs."""
+    with safe_open(path, "pt") as file:
+        sums = json.loads((file.metadata() or {})["sums"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    for name, value in tensors.items():
+        if checksum(value) != sums[name]:
+            raise ValueError(f"tensor {name} has another checksum")
+    return tensors
+
+
+def checksum(value: torch.Tensor) -> int:
+    """CRC-32 of a tensor's bytes: quick enough for tens of gigabytes."""
+    return zlib.crc32(value.contiguous().reshape(-1).view(torch.uint8).numpy())
+
+
+def put_aside(folder: Path, newest: int) -> None:
+    """Take states that are not whole out of the count: all later than the step `newest`, which is the one in use."""
+    for path in files(folder):
+        if int(FILE.fullmatch(path.name)[1]) > newest:
+            path.rename(path.with_name(f"broken-{path.name}"))
 
 
 def complete(tensors: dict[str, torch.Tensor], trainee: torch.nn.Module, average: Average | None) -> None:

@@ -57,7 +57,7 @@ class Team:
 
     def stop(self, error: MadiError) -> BaseException:
         """What every process raises when all stop for one reason, which the main one says."""
-        return error if self.main else SystemExit(2)
+        return error if self.main else SystemExit(error.code)
 
     def agree(self, value: int, what: str) -> None:
         """Errors: MadiError in all processes unless each has the same `value`; else they would go apart unseen."""

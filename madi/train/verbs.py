@@ -23,12 +23,15 @@ def run_(
     plans: Path | None = typer.Option(None, help="Plans (Parquet), for an expressive run."),
     validation: Path | None = typer.Option(None, help="Samples to validate on (Parquet), for a run that does."),
     track: Path = typer.Option(Path("runs"), help="Folder of the tracker's files."),
-    budget_minutes: float | None = typer.Option(None, min=0, help="Stop by then with the state kept (exit code 2)."),
-    log: Path | None = typer.Option(None, help="File that progress is also written to."),
+    budget_minutes: float | None = typer.Option(
+        None, min=0, help="Stop by then with the state kept (exit code 75); 0: after one step."
+    ),
+    log: Path | None = typer.Option(None, "--log", "--log-to", help="File that progress is also written to."),
 ) -> None:
     """Train one run, or go on from where an interrupted one stopped.
 
-    Several processes: `torchrun --nproc-per-node=N -m madi train run ...`, or `accelerate launch`.
+    Several processes: `torchrun --nproc-per-node=N -m madi train run ...`, or `accelerate launch`; there say --log-to,
+    since torchrun has options of its own that begin with --log.
     """
     from madi.config import RunSlice, read
     from madi.progress import log_to

@@ -179,7 +179,7 @@ def test_a_fault_is_found_before_any_training(samples, base, tmp_path, kind):
     parts = [encode(samples, base, tmp_path, part) for part in range(2)]
     change, said = FAULTS[kind]
     damaged(tmp_path, change)
-    with pytest.raises(MadiError, match=f"00000.safetensors: .*{said}.*delete the shard"):
+    with pytest.raises(MadiError, match=f"00000.safetensors: .*{said}.*delete it and its .parquet"):
         check.run(slice_of(), samples, parts, tmp_path / "latents.parquet", tmp_path / "latents.json")
     assert not (tmp_path / "latents.parquet").exists()
 

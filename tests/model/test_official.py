@@ -66,7 +66,7 @@ def test_it_gives_the_same_weights(folder, tiny_weights):
 def test_a_tensor_too_many_is_named(folder):
     state = load_file(folder / "model.safetensors") | {"llm.lm_head.weight": torch.zeros(3)}
     save_file(state, folder / "model.safetensors")
-    with pytest.raises(MadiError, match=r"1 tensors differ from config.json .*llm.lm_head.weight 3 for none"):
+    with pytest.raises(MadiError, match=r"1 tensor differs from config.json .*llm.lm_head.weight 3 for none"):
         checkpoint.load(folder)
 
 

@@ -84,7 +84,7 @@ def blank(width, height) -> bytes:
     [
         (None, "no such file"),
         (b"", "no image bytes"),
-        (b"GIF89a", "unreadable image (cannot identify image file, 6 bytes); expected a PNG, JPEG or WebP"),
+        (b"GIF89a", "unreadable image (a GIF, cannot identify image file, 6 bytes); expected a PNG, JPEG or WebP"),
         (lambda: blank(30_000, 30_000), "900000000 pixels"),
         (lambda: blank(9_000, 9_000), "image of 9000x9000 px; expected at most 67,108,864 px"),
     ],
@@ -131,8 +131,10 @@ def test_choosing_by_dino_takes_the_nearest_and_says_so(folder, tmp_path, capsys
     assert "the highest dino" in said and f"pause {count}: " in said
     chosen = (tmp_path / "out" / "chosen.png").read_bytes()
     assert chosen == (tmp_path / "out" / f"pause_{count}.png").read_bytes()
-    assert run(folder, tmp_path / "a.png", tmp_path / "out", "--choose", "clip_dir@dino>=2", "--captions", *WORDS) == 0
-    assert "chosen: none, no edit has dino >= 2" in capsys.readouterr().out
+    assert (
+        run(folder, tmp_path / "a.png", tmp_path / "out", "--choose", "clip_dir@dino>=1.0", "--captions", *WORDS) == 0
+    )
+    assert "chosen: none, no edit has dino >= 1" in capsys.readouterr().out
     assert not (tmp_path / "out" / "chosen.png").exists()
 
 
@@ -255,7 +257,10 @@ def test_the_shipped_base_edits_the_shipped_scene_and_tells_what_its_cache_takes
 def test_edits_of_an_earlier_run_do_not_stay(folder, tmp_path, capsys):
     (tmp_path / "a.png").write_bytes(images.encode_png(noise(32, 32)))
     (tmp_path / "out").mkdir()
-    for name in ("pause_9.png", "chosen.png", "mine.png"):
+    (tmp_path / "out" / "mine.png").write_text("")
+    assert run(folder, tmp_path / "a.png", tmp_path / "out") == 2  # other things than edits
+    assert "holds other things" in capsys.readouterr().err
+    for name in ("pause_9.png", "chosen.png", "contact.jpg"):
         (tmp_path / "out" / name).write_text("")
     assert run(folder, tmp_path / "a.png", tmp_path / "out") == 0
     made = {path.name for path in (tmp_path / "out").iterdir()}

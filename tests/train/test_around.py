@@ -205,7 +205,7 @@ def test_a_broken_latent_is_named_left_out_and_counted(world, capsys):
     world.write_latents(poison(["s2.source_1"]))
     world.train(bad_samples=3, steps=3, warmup_steps=1)
     said = capsys.readouterr().err
-    assert "warning: " in said and "tensor s2.source_1 is not finite; encode again; its sample is left out" in said
+    assert "warning: " in said and "tensor s2.source_1 is not finite; its sample is left out" in said
     head, *rows = (world.folder / "out" / "train.csv").read_text().split()
     skipped = [float(row.split(",")[head.split(",").index("skipped")]) for row in rows]
     assert sum(skipped) == 2 and set(skipped) == {0, 1}
@@ -213,7 +213,9 @@ def test_a_broken_latent_is_named_left_out_and_counted(world, capsys):
 
 def test_too_many_broken_latents_stop_the_training_with_the_state_kept(world):
     world.write_latents(poison(["s2.source_1"]))
-    with pytest.raises(MadiError, match=r"bad_samples: 1 samples with broken latents, the last: .*s2.source_1"):
+    with pytest.raises(
+        MadiError, match=r"bad_samples: 1 samples with broken latents, the last in .*s2.source_1.*snakemake"
+    ):
         world.train()
     world.write_latents(poison([f"s{n}.target" for n in range(6)]))
     with pytest.raises(MadiError, match="no sample of this batch has whole latents"):

@@ -66,7 +66,7 @@ def test_a_polite_stop_keeps_the_state_and_says_how_to_go_on(world):
     time.sleep(1.0)
     process.send_signal(signal.SIGTERM)
     said = process.stderr.read()
-    assert process.wait() == 2 and "error: r: asked to stop after step" in said and "run it again: it goes on" in said
+    assert process.wait() == 75 and "error: r: asked to stop after step" in said and "run it again: it goes on" in said
     assert len(world.states()) == 1
     assert not list((world.folder / "state").glob("*/lease.json"))
 

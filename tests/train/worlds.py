@@ -89,7 +89,8 @@ class World:
         files = self.files(name)
         words = ["train", "run", "--config", config, "--samples", files.samples, "--plans", files.plans]
         words += ["--latents", files.latents, "--out", files.out, "--state", files.states, "--table", files.table]
-        return [str(word) for word in [*words, "--track", files.logs, *more]]
+        log = ["--log-to", self.folder / f"{name}.log"]
+        return [str(word) for word in [*words, "--track", files.logs, *log, *more]]
 
     def losses(self, name="out") -> list[float]:
         head, *rows = (self.folder / name / "train.csv").read_text().split()

@@ -51,4 +51,4 @@ rule train_run:
     shell:
         "{params.launch} train run --config {input.config} --samples {input.samples} {params.plans}"
         " {params.validation} --latents {input.latents} --out {output.weights} --state {params.state}"
-        " --table {output.table} --track {params.track} --budget-minutes {params.budget} --log {log}"
+        " --table {output.table} --track {params.track} --budget-minutes {params.budget} --log-to {log}"
