@@ -94,7 +94,7 @@ rule data_latents:
         runtime=240,
         gpu=int(CONFIG.data.latents.device == "cuda"),
     params:
-        base=CONFIG.model.base,
+        base=lambda wildcards: CONFIG.model.base,
     message:
         "encode the training images, shard {wildcards.shard}"
     shell:
