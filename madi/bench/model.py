@@ -23,7 +23,7 @@ from madi.bench.clock import Row, apart, by_turns, wait
 from madi.bench.flops import counted
 from madi.bench.subject import INSTRUCTION, SIZES, Subject, subject
 from madi.bench.train_step import train_step, train_step_single
-from madi.errors import MadiError
+from madi.model import device as devices
 from madi.model import prefix
 from madi.model.prompt import Branches, content
 from madi.model.sampler import Sampler, times
@@ -38,8 +38,7 @@ def measure(name: str, steps: int | None, folder: Path, device: str | None, thre
     torch.set_num_threads(threads)
     there = torch.cuda.is_available()
     device = torch.device(device or ("cuda" if there else "cpu"))
-    if device.type == "cuda" and not there:
-        raise MadiError("no CUDA device", "--device", "cpu, or a machine with a GPU")
+    devices.hold(device.type)
     size = SIZES[name]
     on = subject(replace(size, steps=steps or size.steps), folder, device)
     say(f"model {name} on {device}: {on.ceiling / 1e9:.0f} GFLOP/s in a matrix product of {size.dtype}")

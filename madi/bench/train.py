@@ -25,7 +25,7 @@ from madi.bench.clock import Row as Result
 from madi.bench.clock import by_turns
 from madi.bench.subject import INSTRUCTION, SIZES, Size, Subject, subject
 from madi.bench.train_step import resident
-from madi.errors import MadiError
+from madi.model import device as devices
 from madi.model import flops
 from madi.model.sampler import noise_for
 from madi.progress import progress, say
@@ -58,8 +58,7 @@ def measure(name: str, folder: Path, device: str | None, threads: int) -> list[R
     """All rows at the size called `name`. Errors: MadiError where the device is not there, or the results differ."""
     torch.set_num_threads(threads)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise MadiError("no CUDA device", "--device", "cpu, or a machine with a GPU")
+    devices.hold(device)
     steps = [ours, *(other for _, _, other in OTHERS)]  # before a course of our own takes room
     memory = {step: peak_mb(step, name, folder, device) for step in progress(steps, len(steps), "memory")}
     with TemporaryDirectory() as place:

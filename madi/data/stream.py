@@ -1,7 +1,7 @@
 """The rows of one set, from wherever they come: scenes as drawn, published samples as chosen by the scale's seed.
 
-A published data set is read once, in its own order. Which samples are taken depends on the seed and their ids alone:
-those with the smallest numbers drawn from both, as far as that can be told without a second pass.
+A published data set is read in its own order. A group of samples (a source image, a session) is taken where the number
+drawn from the seed and the group's name is under a bar that gives a few more than are wanted; reading ends at enough.
 """
 
 from __future__ import annotations

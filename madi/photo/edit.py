@@ -108,13 +108,11 @@ def write(
     for path in out.iterdir():
         if MADE.fullmatch(path.name) and path.name not in files:
             path.unlink()
-    for name, data in {
-        "contact.jpg": sheet,
-        **{name: images.encode_png(image) for name, image in files.items()},
-    }.items():
+    encoded = {"contact.jpg": sheet} | {name: images.encode_png(image) for name, image in files.items()}
+    for name, data in encoded.items():
         with atomic(out / name) as partial:
             partial.write_bytes(data)
-    return ["contact.jpg", *files]
+    return list(encoded)
 
 
 def room(out: Path) -> None:

@@ -198,6 +198,5 @@ def describe(log: torch.Tensor) -> str:
     """The means of the last steps, in words."""
     last = dict(zip(COLUMNS, log.nanmean(0).tolist()))
     parts = ", ".join(f"{name} {last[name]:.3f}" for name in PARTS if not math.isnan(last[name]))
-    return (
-        f"step {int(log[-1, 0])}, loss {last['loss']:.3f} ({parts}), {last['changed']:.0%} of an edit's latents change"
-    )
+    changed = "" if math.isnan(last["changed"]) else f", {last['changed']:.0%} of an edit's latents change"
+    return f"step {int(log[-1, 0])}, loss {last['loss']:.3f} ({parts}){changed}"

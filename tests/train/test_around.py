@@ -236,6 +236,8 @@ def test_columns_are_told_in_words():
     assert len(loop.COLUMNS) == row.shape[1]
     said = loop.describe(row)
     assert said == "step 3, loss 0.500 (unmasked 0.400, edit 0.300, t2i 0.200), 25% of an edit's latents change"
+    row[0, loop.COLUMNS.index("changed")] = float("nan")  # no edit among these steps
+    assert loop.describe(row) == "step 3, loss 0.500 (unmasked 0.400, edit 0.300, t2i 0.200)"
 
 
 def test_the_shipped_vae_gives_latents_of_unit_variance():

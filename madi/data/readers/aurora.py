@@ -7,6 +7,7 @@ comes as extracted frames `<video>/first.jpg`, `last.jpg` beside a JSON that say
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -47,8 +48,6 @@ def _parquet(path: Path, parts: Sequence[str]) -> Iterator[dict | Rejected]:
 
 def listed(path: Path, root: Path) -> Iterator[dict | Rejected]:
     """Edits of one JSON list, its pictures below `root`."""
-    import json
-
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as problem:

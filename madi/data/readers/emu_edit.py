@@ -8,7 +8,7 @@ under swapped split names: the two are joined by `hash`, never by split or order
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,8 +82,3 @@ def generations(folder: Path) -> Iterator[tuple[str, str, dict]]:
             shown = picture(row["edited_image"])
             if shown is not None:
                 yield row["hash"], str(row["model"]), shown
-
-
-def tasks(found: list[dict]) -> Counter:
-    """How many edits of each task: eight are expected."""
-    return Counter(row["task"] for row in found)
