@@ -39,7 +39,10 @@ def save(folder: Path | str, stock: OmniGenTransformer2DModel) -> None:
     """Writes the adapters in `stock`, without its own weights."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    found = {PREFIX + name: value.contiguous() for name, value in get_peft_model_state_dict(stock).items()}
+    found = {
+        PREFIX + name: value.contiguous()
+        for name, value in get_peft_model_state_dict(stock, save_embedding_layers=False).items()
+    }
     with atomic(folder / WEIGHTS) as partial:
         save_file(found, partial)
     stock.peft_config["default"].save_pretrained(folder)
@@ -62,7 +65,7 @@ def load(folder: Path | str, stock: OmniGenTransformer2DModel) -> OmniGenTransfo
         stock = inject_adapter_in_model(config, stock)
     except Exception as fault:  # peft lets any error of Python out for a value that it did not expect
         raise _unusable(folder / CONFIG, fault) from None
-    wanted = stored.shapes_of(get_peft_model_state_dict(stock))
+    wanted = stored.shapes_of(get_peft_model_state_dict(stock, save_embedding_layers=False))
     stored.compare(stored.shapes_of(found), wanted, folder / WEIGHTS, CONFIG)
     set_peft_model_state_dict(stock, found)
     return stock
