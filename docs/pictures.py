@@ -23,7 +23,7 @@ SIDE, GAP, LEFT, HEAD = 128, 8, 62, 34
 def firsts() -> dict[str, samples.Sample]:
     """The first sample of each task of the demo's Emu-Edit, by task."""
     found: dict[str, samples.Sample] = {}
-    for sample in samples.load(DEMO / "data/emu_edit/samples.parquet").values():
+    for sample in samples.load(DEMO / "data/emu_edit/samples.json").values():
         found.setdefault(sample.row["task"], sample)
     return dict(sorted(found.items()))
 

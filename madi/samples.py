@@ -1,8 +1,10 @@
-"""Samples of one file, their pictures decoded on demand, every fault named by file, row and column."""
+"""Samples of a file or set, their pictures decoded on demand, every fault named by file, row and column."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +55,24 @@ class Sample:
         return f"{self.file} row {self.number} column {column}"
 
 
+def stream(path: Path | str, start: int = 0, stop=math.inf) -> Iterator[Sample]:
+    """Samples of a file or of a set's manifest in order, from the `start`-th to before the `stop`-th."""
+    return (Sample(row, str(file), number) for file, number, row in shards.numbered(path, SAMPLE, None, start, stop))
+
+
 def load(path: Path | str) -> dict[str, Sample]:
-    """Samples of a shard by id, in the order of the file. Errors: MadiError for an id that comes twice."""
+    """Samples of a file or set by id, in order. Errors: MadiError for an id that comes twice."""
     found: dict[str, Sample] = {}
-    for number, row in enumerate(shards.stream(path, SAMPLE)):
-        if row["sample_id"] in found:
-            first = found[row["sample_id"]].number
-            raise MadiError(f"{row['sample_id']!r} is in row {first} too", f"{path} row {number} column sample_id")
-        found[row["sample_id"]] = Sample(row, str(path), number)
+    for sample in stream(path):
+        if (first := found.get(sample.id)) is not None:
+            where = f"row {first.number}" + (f" of {first.file}" if first.file != sample.file else "")
+            raise MadiError(f"{sample.id!r} is in {where} too", f"{sample.file} row {sample.number} column sample_id")
+        found[sample.id] = sample
     return found
+
+
+def outlines(path: Path | str) -> Iterator[tuple[str, int, bool, bool]]:
+    """(id, how many sources, whether there is a target, whether there is a region) of each sample, no picture read."""
+    columns = ["sample_id", "sources.list.element.path", "target.path", "region.path"]
+    for row in shards.stream(path, SAMPLE, columns):
+        yield row["sample_id"], len(row["sources"]), row["target"] is not None, row["region"] is not None

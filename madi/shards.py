@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -101,13 +102,13 @@ def _reading(path: Path | str) -> Iterator[None]:
 
 
 def _open(path: Path | str, schema: pa.Schema, columns: list[str] | None) -> tuple[pq.ParquetFile, list[str]]:
-    """The file, after holding its columns against the record's."""
+    """The file, after holding its columns against the record's; `a.b` is the part b of column a."""
     with _reading(path):
         if Path(path).stat().st_size == 0:
             raise MadiError("the file is empty", path, "a Parquet file", "run the stage that makes it again")
         file = pq.ParquetFile(path, page_checksum_verification=True)
         found = file.schema_arrow
-    for name in columns or schema.names:
+    for name in dict.fromkeys(name.split(".")[0] for name in columns or schema.names):
         wanted = schema.field(name).type
         if name not in found.names:
             raise MadiError(f"column {name} is missing", path, ", ".join(schema.names))
@@ -116,18 +117,61 @@ def _open(path: Path | str, schema: pa.Schema, columns: list[str] | None) -> tup
     return file, list(columns or schema.names)
 
 
-def stream(paths: Path | str | Iterable, schema: pa.Schema, columns: list[str] | None = None) -> Iterator[dict]:
-    """Rows of one or several shards in order, a row group in memory at a time.
+def files(paths: Path | str | Iterable) -> list[Path]:
+    """The shards that are meant: of a manifest (`.json`) those that it lists, beside it; else the paths themselves.
 
-    Errors: MadiError naming the file that is missing, cut short, damaged (pages carry checksums) or of another record.
+    Errors: MadiError naming the manifest where it is none.
     """
+    found: list[Path] = []
     for path in [paths] if isinstance(paths, str | Path) else paths:
+        if Path(path).suffix != ".json":
+            found.append(Path(path))
+            continue
+        listed = read_json(path).get("shards")
+        if not isinstance(listed, list) or not all(isinstance(one, dict) and "file" in one for one in listed):
+            raise MadiError("lists no shards", path, "a manifest of shards", "run the stage that makes it again")
+        found += [Path(path).parent / one["file"] for one in listed]
+    return found
+
+
+def numbered(
+    paths: Path | str | Iterable, schema: pa.Schema, columns: list[str] | None = None, start: int = 0, stop=math.inf
+) -> Iterator[tuple[Path, int, dict]]:
+    """(file, row in it, content) of the rows from `start` to before `stop` of one or several shards or of a manifest.
+
+    A row group is in memory at a time; those outside are not read. Errors: MadiError naming the file that is missing,
+    cut short, damaged (pages carry checksums) or of another record.
+    """
+    first = 0  # of the row group, in all shards together
+    for path in files(paths):
+        if first >= stop:
+            return
         file, names = _open(path, schema, columns)
         with file:
+            at = 0
             for group in range(file.num_row_groups):
-                with _reading(path):
-                    table = file.read_row_group(group, columns=names, use_threads=False)
-                yield from table.to_pylist()
+                count = file.metadata.row_group(group).num_rows
+                if first + count > start and first < stop:
+                    with _reading(path):
+                        table = file.read_row_group(group, columns=names, use_threads=False)
+                    for number, row in enumerate(table.to_pylist()):
+                        if start <= first + number < stop:
+                            yield path, at + number, row
+                first, at = first + count, at + count
+
+
+def stream(paths: Path | str | Iterable, schema: pa.Schema, columns: list[str] | None = None) -> Iterator[dict]:
+    """Rows of one or several shards in order, a row group in memory at a time. Errors as `numbered`."""
+    return (row for _, _, row in numbered(paths, schema, columns))
+
+
+def count(paths: Path | str | Iterable, schema: pa.Schema) -> int:
+    """How many rows there are, from the files' ends. Errors as `numbered`."""
+    total = 0
+    for path in files(paths):
+        with _open(path, schema, None)[0] as file:
+            total += file.metadata.num_rows
+    return total
 
 
 def read(path: Path | str, schema: pa.Schema, columns: list[str] | None = None) -> list[dict]:
@@ -140,7 +184,7 @@ def frame(paths: Path | str | Iterable, schema: pa.Schema, columns: list[str] | 
     columns = columns or [field.name for field in schema if field.type not in (IMAGE, IMAGES)]
     plain = pa.schema([_plain(schema.field(name)) for name in columns])
     tables = [plain.empty_table()]
-    for path in [paths] if isinstance(paths, str | Path) else paths:
+    for path in files(paths):
         file, names = _open(path, schema, columns)
         with file, _reading(path):
             tables.append(file.read(columns=names, use_threads=False).select(names).cast(plain))

@@ -9,11 +9,12 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """repos: files by name of each repository. cut, busy, wrong: how many more downloads end in the middle, are
-    answered `code`, or give other bytes than were announced. asked: the names of downloads."""
+    """repos: files by name of each repository. cut, busy, short, wrong: how many more downloads end in the middle, are
+    answered `code`, or give fewer or other bytes than were announced. asked: the names of downloads."""
 
     def __init__(self, repos):
-        self.repos, self.cut, self.busy, self.code, self.wrong, self.asked = repos, 0, 0, 503, 0, []
+        self.repos, self.asked = repos, []
+        self.cut, self.busy, self.code, self.short, self.wrong = 0, 0, 503, 0, 0
         handler = type("Handler", (_Handler,), {"hub": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -25,6 +26,18 @@ class Hub:
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
+
+
+def large(name: str) -> bool:
+    """Whether a hub keeps a file beside git, by its hash."""
+    return name.endswith((".safetensors", ".parquet", ".bin"))
+
+
+def announced(name: str, data: bytes) -> dict:
+    """What a hub says of a file."""
+    told = {"rfilename": name, "size": len(data), "blobId": hashlib.sha1(data).hexdigest()}
+    lfs = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pointerSize": 130}
+    return told | {"lfs": lfs} if large(name) else told
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -55,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
                 for name, data in self.hub.repos[repo].items()
             ]
             return self._answer(200, json.dumps(told).encode(), {"Content-Type": "application/json"})
-        siblings = [{"rfilename": name} for name in self.hub.repos[repo]]
+        siblings = [announced(name, data) for name, data in self.hub.repos[repo].items()]
         told = {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": siblings, "tags": [], "private": False}
         return self._answer(200, json.dumps(told).encode(), {"Content-Type": "application/json"})
 
@@ -70,9 +83,12 @@ class _Handler(BaseHTTPRequestHandler):
             if self.hub.busy:
                 self.hub.busy -= 1
                 return self._answer(self.hub.code, b"busy", {"Retry-After": "0"})
-            if self.hub.wrong:
-                self.hub.wrong -= 1
+            if self.hub.short:
+                self.hub.short -= 1
                 return self._answer(200, data[: len(data) // 2], head)
+            if self.hub.wrong and large(name):
+                self.hub.wrong -= 1
+                return self._answer(200, data[:-1] + b"?", head)
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0]) if body else 0
         if start:
             head["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"

@@ -78,7 +78,7 @@ def ours(folder: Path, processes: int, turn: int) -> set[tuple[str, str]]:
     sources = {"rows": {"reader": "ultraedit", "files": str(folder / "set")}}
     source = {"reader": "published", "sources": sources}
     job = DataSlice(set="train", name="bench", seed=0, size_px=SIDE, threads=processes, source=source)
-    out = folder / f"ours-{turn}.parquet"
+    out = folder / f"ours-{turn}.json"
     with quiet():
         prepare.run(job, out, {}, None, {"rows": folder / "set"})
     frame = shards.frame(out, SAMPLE, ["sample_id", "phash"])
@@ -108,7 +108,7 @@ def one_row(row: dict) -> dict:
 
     pictures = [{"bytes": row[name]["bytes"], "path": None} for name in ("source_image", "edited_image")]
     made = sample(f"ultraedit-FreeForm-{row['idx']}", ("f", 0), row["edit_prompt"], pictures[:1], pictures[1])
-    _, _, found = prepare.looked_at(("rows", made))
+    found = prepare.looked_at(("rows", made))
     more = {"phash": found[0].bits.tobytes().hex(), "content": made["sha256"] + made["instruction"]}
     return {name: value for name, value in made.items() if value is not None} | more
 

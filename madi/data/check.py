@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from madi import shards
+from madi import samples, shards
 from madi.config import LatentSlice
-from madi.data.latents import checksum, roles, wants_masked
+from madi.data.latents import checksum
 from madi.errors import MadiError
 from madi.progress import progress
-from madi.records import LATENT, SAMPLE
-from madi.samples import Sample
+from madi.records import LATENT
 
 AGAIN = "delete it and its .parquet, then run `snakemake --cores all data` with your --configfile"
 
@@ -71,10 +70,10 @@ def fault_of(tensor, row: dict) -> str | None:
 def complete(job: LatentSlice, file: Path, found: set[tuple[str, str]], index: Path) -> None:
     """Errors: MadiError naming a sample and a role without a latent, or a latent of no sample."""
     wanted = set()
-    for number, row in enumerate(shards.stream(file, SAMPLE)):
-        sample = Sample(row, str(file), number)
-        wanted |= {(sample.id, role) for role, _ in roles(sample)}
-        wanted |= {(sample.id, "masked_1")} if job.masked and wants_masked(sample) else set()
+    for key, sources, target, region in samples.outlines(file):
+        wanted |= {(key, f"source_{number + 1}") for number in range(sources)}
+        wanted |= {(key, "target")} if target else set()
+        wanted |= {(key, "masked_1")} if job.masked and region and sources else set()
     for what, some in (("no latent", wanted - found), ("a latent of no sample", found - wanted)):
         if some:
             told = ", ".join(f"{sample} {role}" for sample, role in sorted(some)[:3])

@@ -16,7 +16,7 @@ import tenacity
 
 from madi import provenance, shards
 from madi.errors import MadiError
-from madi.progress import say
+from madi.progress import progress, say
 
 WEIGHTS = ["*.json", "*.safetensors", "*.txt", "*.model"]  # nothing that is unpickled, no code
 TRIES, WAIT = 5, 1.0  # attempts; seconds before the second, twice as many before each later one
@@ -38,7 +38,7 @@ def weights(repo: str, revision: str, folder: Path, manifest: Path) -> None:
 
 def data(repo: str, revision: str, patterns: list[str], manifest: Path) -> None:
     """Fetch a data set's files that match the patterns (none: all). The manifest names the folder in the hub's cache,
-    and each file with its size: hashing hundreds of gigabytes is the client's work, which does so as it fetches.
+    and each file with its size; hashes are those of the commit.
 
     Errors: as `weights`, and where no file matches.
     """
@@ -70,8 +70,9 @@ def file(url: str, manifest: Path) -> None:
 
 
 def _fetched(repo: str, revision: str, kind: str, patterns: list[str] | None, folder: Path | None) -> tuple[str, Path]:
-    """(commit, folder) of a repository's files; a busy hub or a broken connection is tried again."""
-    from huggingface_hub import HfApi
+    """(commit, folder) of a repository's files, each of the hash that the hub announces; what is busy, broken or of
+    another hash is tried again. With HF_HUB_OFFLINE, what was fetched before."""
+    from huggingface_hub import HfApi, constants
 
     again = tenacity.Retrying(
         retry=tenacity.retry_if_exception(passing),
@@ -80,15 +81,34 @@ def _fetched(repo: str, revision: str, kind: str, patterns: list[str] | None, fo
         before_sleep=lambda state: say(f"{repo}: {state.outcome.exception()}, trying again"[:300]),
         reraise=True,
     )
+    options = {"repo_type": kind, "local_dir": folder, "allow_patterns": patterns}
     try:
-        commit = again(HfApi().repo_info, repo, revision=revision, repo_type=kind).sha
-        where = again(
-            HfApi().snapshot_download, repo, revision=commit, repo_type=kind, local_dir=folder, allow_patterns=patterns
-        )
+        if constants.HF_HUB_OFFLINE:
+            where = Path(HfApi().snapshot_download(repo, revision=revision, **options))
+            return (where.name if folder is None else "unknown (offline)"), where
+        told = again(HfApi().repo_info, repo, revision=revision, repo_type=kind, files_metadata=True)
+        hashes = {one.rfilename: one.lfs.sha256 for one in told.siblings if one.lfs}
+        return told.sha, again(_whole, repo, revision, options, hashes)
     except Exception as fault:  # the hub's client lets out whatever its HTTP library raises
         reason = " ".join(str(fault).split())[:200]
         raise MadiError(f"cannot be fetched ({reason})", f"{repo}@{revision}", do=DO) from None
-    return commit, Path(where)
+
+
+def _whole(repo: str, revision: str, options: dict, hashes: dict[str, str]) -> Path:
+    """The folder of a revision's files, hashed: the client itself holds sizes alone against what was announced.
+
+    Errors: OSError naming the first file of another hash, which is deleted.
+    """
+    from huggingface_hub import HfApi
+
+    where = Path(HfApi().snapshot_download(repo, revision=revision, **options))
+    there = {name: where / name for name in hashes if (where / name).is_file()}
+    for name, path in progress(there.items(), len(there), f"check the files of {repo}"):
+        if provenance.file_sha(path) != hashes[name]:
+            path.resolve().unlink()  # the cache's own copy, which a link may stand for
+            path.unlink(missing_ok=True)
+            raise OSError(f"{name} has another hash than announced")
+    return where
 
 
 def passing(fault: BaseException) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from madi import images, shards
+from madi import images, samples, shards
 from madi.config import LatentSlice
 from madi.progress import progress
 from madi.records import LATENT, SAMPLE
@@ -24,8 +24,8 @@ PIXELS = 4 * 2**20  # a call of the VAE, and at most 16 images
 def run(job: LatentSlice, file: Path, base: Path, part: int, index: Path, out: Path) -> None:
     """Encode shard `part` of the samples in `file` by the VAE of `base`: tensors to `out`, what they are to `index`.
 
-    A shard holds the groups whose hash it is, whatever the order of the file; it may be empty. Pictures are made
-    square, `job.size_px` a side, on the way. Errors: MadiError naming file, row and column of an unreadable image.
+    Shards are stretches of the set's order, equally long but for a sample; they may be empty. Pictures are made square,
+    `job.size_px` a side, on the way. Errors: MadiError naming file, row and column of an unreadable image.
     """
     import torch
     from safetensors.torch import save_file
@@ -41,7 +41,7 @@ def run(job: LatentSlice, file: Path, base: Path, part: int, index: Path, out: P
     tensors: dict = {}
     found: list[tuple[str, str, str]] = []
     for batch in batches(pictures(mine(file, part, job.shards), job), job.size_px):
-        found += [(sample, role, name) for sample, role, name, _ in batch]
+        found += [(key, role, name) for key, role, name, _ in batch]
         fresh = {name: image for _, _, name, image in batch if name not in tensors}
         tensors |= encoded(fresh, lambda pixels: codec.moments(pixels).to("cpu", kind))
     with shards.atomic(out) as partial:
@@ -51,17 +51,10 @@ def run(job: LatentSlice, file: Path, base: Path, part: int, index: Path, out: P
 
 
 def mine(file: Path, part: int, count: int) -> Iterator[Sample]:
-    """The samples of one shard of `count`, streamed."""
-    rows = shards.read(file, SAMPLE, ["group_id"])
-    chosen = [number for number, row in enumerate(rows) if shard_of(row["group_id"], count) == part]
-    wanted = set(chosen)
-    stream = (Sample(row, str(file), n) for n, row in enumerate(shards.stream(file, SAMPLE)) if n in wanted)
-    return progress(stream, len(chosen), "latents")
-
-
-def shard_of(group: str, count: int) -> int:
-    """Which of `count` shards a group of samples belongs to."""
-    return int(images.sha256(group.encode())[:8], 16) % count
+    """The samples of one stretch of `count`, streamed: of the set's files, its own row groups alone are read."""
+    total = shards.count(file, SAMPLE)
+    start, stop = (total * number // count for number in (part, part + 1))
+    return progress(samples.stream(file, start, stop), stop - start, "latents")
 
 
 def pictures(found: Iterable[Sample], job: LatentSlice) -> Iterator[tuple[str, str, str, np.ndarray]]:
@@ -71,15 +64,11 @@ def pictures(found: Iterable[Sample], job: LatentSlice) -> Iterator[tuple[str, s
         for role, data in roles(sample):
             image = sample.target() if role == "target" else sample.source(int(role.removeprefix("source_")) - 1)
             yield sample.id, role, images.sha256(data), images.square(image, job.size_px)
-        if job.masked and wants_masked(sample):
+        if job.masked and sample.row["region"] and sample.count:
             source = images.square(sample.source(), job.size_px)
             region = images.square(sample.region(), job.size_px, nearest=True)
             name = images.sha256(sample.row["sources"][0]["bytes"] + sample.row["region"]["bytes"])
             yield sample.id, "masked_1", name, images.blanked(source, region)
-
-
-def wants_masked(sample: Sample) -> bool:
-    return bool(sample.row["region"]) and sample.count > 0
 
 
 def roles(sample: Sample) -> Iterator[tuple[str, bytes]]:

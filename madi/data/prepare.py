@@ -5,82 +5,87 @@ Rows stream: a few dozen are in memory at a time, whatever the set's size; of al
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from madi import images, samples, shards
 from madi.config import DataSlice
-from madi.data import leaks, stream, workers
+from madi.data import leaks, parts, stream, workers
 from madi.data.readers.published import Rejected
+from madi.data.tally import Tally
 from madi.errors import MadiError
 from madi.progress import progress, say
-from madi.records import SAMPLE
 from madi.samples import Sample
-
-TOLD = 20  # examples of each reason in a report
-
-
-class Tally:
-    """What became of all rows: counts by source, and what was left out, why and where."""
-
-    def __init__(self):
-        self.kept: Counter[str] = Counter()
-        self.rejected: Counter[str] = Counter()
-        self.examples: defaultdict[str, list[str]] = defaultdict(list)
-        self.duplicates: list[str] = []
-        self.leaks: list[dict] = []
-        self.contents: set[str] = set()
-        self.ids: set[str] = set()
-
-    def reject(self, reason: str, where: str) -> None:
-        self.rejected[reason] += 1
-        if len(self.examples[reason]) < TOLD:
-            self.examples[reason].append(where)
-
-    @property
-    def whole(self) -> int:
-        """Samples that were whole, leaks among them."""
-        return sum(self.kept.values()) + len(self.leaks)
 
 
 def run(job: DataSlice, out: Path, against: dict[str, Path], report: Path | None, folders: dict[str, Path]) -> None:
-    """Write the samples of a set to `out`, and what was left out of it, and why, to `report` (JSON).
+    """Write a set's samples as shards, which the manifest `out` lists, and what was left out, and why, to `report`.
 
-    against: benchmarks' samples by name, none of whose pictures may be in this set. folders: published sources by name.
-    Errors: MadiError for a scene's sample that is not whole (a published one is rejected and counted), and if more than
-    5 % of the samples leak.
+    A run that was cut off goes on after its last whole shard. against: benchmarks' samples by name, none of whose
+    pictures may be in this set. folders: published sources by name. Errors: MadiError for a scene's sample that is not
+    whole (a published one is rejected and counted), and if more than 5 % of the samples leak.
     """
-    shown = leaks.Shown({name: samples.load(path).values() for name, path in against.items()})
-    tally = Tally()
-    count = shards.write(out, kept(job, shown, tally, folders), SAMPLE)
+    told = job.model_dump(mode="json", exclude={"threads"})
+    made = parts.Parts(out, parts.key_of(told, [*against.values(), *folders.values()]))
+    if made.shards:
+        say(f"{job.set}: going on after {made.tally.samples} samples in {len(made.shards)} shards")
+    shown = leaks.Shown({name: samples.stream(path) for name, path in against.items()})
+    made.write(kept(job, shown, made.tally, folders, Seen(made.kept())))
+    say(f"{job.set}: {summary(made.tally)}")
+    if report is not None:
+        shards.write_json(report, made.tally.facts() | {"missing_shards": stream.shards_missing(folders)})
+
+
+def summary(tally: Tally) -> str:
+    """How many samples there are, and how many were left out, in one line."""
     left = f"left out {len(tally.duplicates)} duplicates, {len(tally.leaks)} leaks"
     rejected = ", ".join(f"{number} with {reason}" for reason, number in tally.rejected.most_common())
-    say(f"{job.set}: {count} samples; {left}{', ' + rejected if rejected else ''}")
-    if report is not None:
-        told = {"samples": count, "sources": dict(tally.kept), "duplicates": tally.duplicates, "leaks": tally.leaks}
-        told |= {"rejected": dict(tally.rejected), "examples": dict(tally.examples)}
-        shards.write_json(report, told | {"missing_shards": stream.shards_missing(folders)})
+    return f"{tally.samples} samples; {left}{', ' + rejected if rejected else ''}"
 
 
-def kept(job: DataSlice, shown: leaks.Shown, tally: Tally, folders: dict[str, Path]) -> Iterator[dict]:
+class Seen:
+    """Ids and contents of the samples that were kept."""
+
+    def __init__(self, rows: Iterator[dict] = iter(())):
+        self.ids: set[str] = set()
+        self.contents: set[bytes] = set()
+        for row in rows:
+            self.add(row)
+
+    def add(self, row: dict) -> None:
+        self.ids.add(row["sample_id"])
+        self.contents.add(content(row))
+
+
+def content(row: dict) -> bytes:
+    """What samples share that are the same but for their ids: the pictures and the instruction, hashed."""
+    return bytes.fromhex(images.sha256(f"{row['sha256']}\0{row['instruction']}".encode()))[:16]
+
+
+def kept(job: DataSlice, shown: leaks.Shown, tally: Tally, folders: dict[str, Path], seen: Seen) -> Iterator[dict]:
     """The rows that stay, each whole, once and unseen. As many processes as the job has threads read pictures."""
-    rows = progress(stream.rows(job, folders), wanted(job), f"samples of {job.set}")
-    for number, (name, row, found) in enumerate(workers.each(looked_at, rows, job.threads)):
+    left = islice(stream.rows(job, folders), tally.read, None)
+    rows = progress(left, max(0, wanted(job) - tally.read), f"samples of {job.set}")
+    for (name, row), found in workers.each(looked_at, rows, job.threads, weight):
+        tally.read += 1
         if isinstance(row, Rejected):
             tally.reject(row.reason, f"{row.file} row {row.row}")
             continue
-        sample = sample_of(name, row, number)
-        if not whole(sample, found, tally, strict=name == "scenes") or not first(sample, tally):
+        sample = sample_of(name, row, tally.read - 1)
+        if not whole(sample, found, tally, seen, strict=name == "scenes"):
             continue
         hit = next((hit for picture in found if (hit := shown.find(picture)) is not None), None)
         if hit:
             tally.leaks.append(hit)
-            continue
-        tally.kept[name] += 1
-        yield row | {"phash": found[0].bits.tobytes().hex() if found else ""}
+        elif content(row) in seen.contents:
+            tally.duplicates.append(sample.id)
+        else:
+            tally.kept[name] += 1
+            seen.add(row)
+            yield row | {"phash": found[0].bits.tobytes().hex() if found else ""}
     if not tally.whole:
         raise MadiError("no sample is left", f"{job.set} ({job.source.reader})", "some", "see what was rejected")
     leaks.hold(tally.leaks, tally.whole, f"{job.set} ({job.source.reader})")
@@ -92,22 +97,28 @@ def sample_of(name: str, row: dict, number: int = 0) -> Sample:
     return Sample(row, "scenes" if name == "scenes" else origin["file"], number if name == "scenes" else origin["row"])
 
 
-def looked_at(
-    named: tuple[str, dict | Rejected],
-) -> tuple[str, dict | Rejected, list[leaks.Picture] | MadiError | None]:
-    """A row with its pictures as the leak check sees them, or with what is wrong with it."""
+def weight(named: tuple[str, dict | Rejected]) -> int:
+    """Bytes of a row's pictures."""
+    row = named[1]
+    if isinstance(row, Rejected):
+        return 0
+    return sum(len(one["bytes"]) for one in [*row["sources"], row["target"], row["region"]] if one)
+
+
+def looked_at(named: tuple[str, dict | Rejected]) -> list[leaks.Picture] | MadiError | None:
+    """A row's pictures as the leak check sees them, or what is wrong with it."""
     name, row = named
     if isinstance(row, Rejected):
-        return name, row, None
+        return None
     sample = sample_of(name, row)
     try:
         check(sample)
         found = list(leaks.pictures(sample))
         if row["region"] and not fits(sample.region(), sample.source()):
             raise MadiError("a region of another shape than its source", sample.file)
-        return name, row, found
+        return found
     except MadiError as fault:
-        return name, row, fault
+        return fault
 
 
 def fits(region: np.ndarray, source: np.ndarray) -> bool:
@@ -125,28 +136,17 @@ def wanted(job: DataSlice) -> int:
     return sum(one.take or 0 for one in source.sources.values()) or source.edits + source.t2i
 
 
-def whole(sample: Sample, found: list | MadiError, tally: Tally, strict: bool) -> bool:
-    """Whether a sample is whole; one that is not is rejected. Errors: what is wrong with it, where `strict`, and an id
-    that comes twice."""
-    if sample.id in tally.ids:
-        raise MadiError(f"{sample.id!r} comes twice", f"{sample.file} row {sample.number} column sample_id")
-    tally.ids.add(sample.id)
+def whole(sample: Sample, found: list | MadiError, tally: Tally, seen: Seen, strict: bool) -> bool:
+    """Whether a sample is whole and its id new; one that is not is rejected. Errors: what is wrong, where `strict`."""
+    if sample.id in seen.ids:
+        where = f"{sample.file} row {sample.number} column sample_id"
+        found = MadiError("an id that came before", f"{where} ({sample.id!r})", "each id once")
     if not isinstance(found, MadiError):
         return True
     if strict:
         raise found
     tally.reject(found.what.split(" (")[0], str(found))
     return False
-
-
-def first(sample: Sample, tally: Tally) -> bool:
-    """Whether this content comes for the first time."""
-    content = images.sha256(f"{sample.row['sha256']}\0{sample.row['instruction']}".encode())
-    if content in tally.contents:
-        tally.duplicates.append(sample.id)
-        return False
-    tally.contents.add(content)
-    return True
 
 
 def check(sample: Sample) -> None:

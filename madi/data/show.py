@@ -18,10 +18,10 @@ import jinja2
 import numpy as np
 from PIL import Image, ImageOps
 
-from madi import images, shards
+from madi import images, samples, shards
 from madi.data.stream import draw
 from madi.errors import MadiError
-from madi.records import PLAN, SAMPLE
+from madi.records import PLAN
 from madi.samples import Sample
 
 THUMB = 192  # px a side
@@ -83,12 +83,11 @@ def run(where: Path, out: Path, count: int, seed: int, plans: Path | None) -> No
 
     plans: default, those of the scale that the set belongs to, if there are any. Errors: MadiError for no such set.
     """
-    path = where / "samples.parquet" if where.is_dir() else where
+    path = where / "samples.json" if where.is_dir() else where
     plans = plans or next((p for p in [path.parent.parent.parent / "prompts" / "plans.parquet"] if p.is_file()), None)
     told = {row["sample_id"]: row["plan"] for row in shards.stream(plans, PLAN)} if plans else {}
     facts, chosen = Facts(), []
-    for number, row in enumerate(shards.stream(path, SAMPLE)):
-        sample = Sample(row, str(path), number)
+    for number, sample in enumerate(samples.stream(path)):
         facts.add(sample, sample.id in told)
         entry = (-draw(seed, sample.id), number, sample)
         heapq.heappush(chosen, entry) if len(chosen) < count else heapq.heappushpop(chosen, entry)

@@ -36,8 +36,10 @@ def fetch(
 @app.command()
 def prepare(
     config: Path = typer.Option(..., help="Slice of this set (JSON)."),
-    out: Path = typer.Option(..., help="Samples (Parquet)."),
-    against: list[str] = typer.Option([], help="NAME=samples.parquet of a benchmark whose pictures may not be here."),
+    out: Path = typer.Option(
+        ..., help="Which shards hold the samples (JSON); the shards go to the folder of its name."
+    ),
+    against: list[str] = typer.Option([], help="NAME=samples.json of a benchmark whose pictures may not be here."),
     files: list[str] = typer.Option([], help="NAME=PATH of a published source, or of its fetch's manifest."),
     report: Path | None = typer.Option(None, help="What was left out, and why (JSON)."),
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
@@ -57,7 +59,7 @@ def prepare(
 @app.command()
 def latents(
     config: Path = typer.Option(..., help="Slice of this set's latents (JSON)."),
-    samples: Path = typer.Option(..., help="Samples (Parquet)."),
+    samples: Path = typer.Option(..., help="The set's samples.json."),
     base: Path = typer.Option(..., help="Folder of the base editor, whose VAE encodes."),
     index: Path = typer.Option(..., help="Which tensor is which image (Parquet)."),
     out: Path = typer.Option(..., help="The tensors (safetensors)."),
@@ -76,7 +78,7 @@ def latents(
 @app.command()
 def check(
     config: Path = typer.Option(..., help="Slice of this set's latents (JSON)."),
-    samples: Path = typer.Option(..., help="Samples (Parquet)."),
+    samples: Path = typer.Option(..., help="The set's samples.json."),
     part: list[Path] = typer.Option(..., help="Index of each shard, its tensors beside it."),
     index: Path = typer.Option(..., help="The joined index (Parquet)."),
     report: Path = typer.Option(..., help="How many shards, pictures, tensors and bytes (JSON)."),
@@ -93,7 +95,7 @@ def check(
 
 @app.command()
 def show(
-    samples: Path = typer.Argument(..., help="A prepared set: results/<name>/data/<set>, or its samples.parquet."),
+    samples: Path = typer.Argument(..., help="A prepared set: results/<name>/data/<set>, or its samples.json."),
     out: Path = typer.Option(Path("show.html"), help="The page."),
     rows: int = typer.Option(40, min=1, max=500, help="How many samples are shown."),
     seed: int = typer.Option(0, min=0, help="Which ones."),

@@ -15,7 +15,7 @@ def edit() -> None:
 @app.command()
 def shard(
     config: Path = typer.Option(..., help="Slice of this job (JSON)."),
-    benchmark: list[str] = typer.Option(..., help="NAME=samples.parquet, once a benchmark."),
+    benchmark: list[str] = typer.Option(..., help="NAME=samples.json, once a benchmark."),
     out: Path = typer.Option(..., help="Edits, one PNG and its key a row (Parquet)."),
     contact: Path = typer.Option(..., help="Sheet to look at (JPEG)."),
     weights: list[str] = typer.Option([], help="RUN=weights.json, once a run."),

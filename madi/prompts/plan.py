@@ -9,18 +9,17 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from madi import shards
+from madi import samples, shards
 from madi.config import PlanSlice
 from madi.progress import say
 from madi.prompts import grammar
-from madi.records import PLAN, SAMPLE
+from madi.records import PLAN
 from madi.samples import Sample
 
 
 def run(job: PlanSlice, file: Path, out: Path) -> None:
     """Write the plans of the samples in `file`."""
-    found = (Sample(row, str(file), number) for number, row in enumerate(shards.stream(file, SAMPLE)))
-    count = shards.write(out, plans(found, job), PLAN)
+    count = shards.write(out, plans(samples.stream(file), job), PLAN)
     say(f"plans for {count} edits, by {job.provider}")
 
 

@@ -10,7 +10,7 @@ app = typer.Typer(no_args_is_help=True, help="Write plans to train with, and the
 @app.command()
 def plan(
     config: Path = typer.Option(..., help="Slice of the plans (JSON)."),
-    samples: Path = typer.Option(..., help="Samples to learn from (Parquet)."),
+    samples: Path = typer.Option(..., help="Samples to learn from (samples.json)."),
     out: Path = typer.Option(..., help="Plans (Parquet)."),
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
 ) -> None:
@@ -26,7 +26,7 @@ def plan(
 @app.command()
 def questions(
     config: Path = typer.Option(..., help="Slice of this benchmark's questions (JSON)."),
-    samples: Path = typer.Option(..., help="The benchmark's samples (Parquet)."),
+    samples: Path = typer.Option(..., help="The benchmark's samples.json."),
     out: Path = typer.Option(..., help="Questions (Parquet)."),
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
 ) -> None:

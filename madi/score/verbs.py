@@ -16,7 +16,7 @@ def score() -> None:
 def shard(
     config: Path = typer.Option(..., help="Slice of this job (JSON)."),
     edits: Path = typer.Option(..., help="Edits of this job (Parquet)."),
-    benchmark: list[str] = typer.Option(..., help="NAME=samples.parquet, once a benchmark."),
+    benchmark: list[str] = typer.Option(..., help="NAME=samples.json, once a benchmark."),
     out: Path = typer.Option(..., help="Scores, one number a row (Parquet)."),
     answers: Path = typer.Option(..., help="The judge's answers (Parquet)."),
     questions: list[str] = typer.Option([], help="NAME=questions.parquet, once a benchmark that has them."),

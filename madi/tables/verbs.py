@@ -7,7 +7,7 @@ import typer
 app = typer.Typer(no_args_is_help=True, help="Scores to tables, figures and the report.")
 
 SLICE = typer.Option(..., help="Slice of the tables (JSON).")
-SAMPLES = typer.Option(..., help="NAME=samples.parquet, once a benchmark.")
+SAMPLES = typer.Option(..., help="NAME=samples.json, once a benchmark.")
 SCORES = typer.Option(..., help="Scores (Parquet), once a shard.")
 LOG = typer.Option(None, help="File that progress is also written to.")
 

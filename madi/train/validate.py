@@ -5,18 +5,15 @@ Shapes: N samples, H x W px, C latent channels, h x w latent pixels.
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from madi import images, shards
+from madi import images, samples, shards
 from madi.errors import MadiError
 from madi.model.checkpoint import Weights
 from madi.model.sampler import Sampler, noise_for
-from madi.records import SAMPLE
-from madi.samples import Sample
 from madi.settings import Run
 
 
@@ -25,8 +22,7 @@ class Validation:
 
     def __init__(self, file: Path, weights: Weights, run: Run, size_px: int):
         self.weights, self.run = weights, run
-        rows = islice(shards.stream(file, SAMPLE), run.validate_edits.samples)
-        self.samples = [Sample(row, str(file), number) for number, row in enumerate(rows)]
+        self.samples = list(samples.stream(file, stop=run.validate_edits.samples))
         if not self.samples:
             raise MadiError("no samples", file, "some to validate on")
         codec, stock = weights.codec, weights.packed.stock

@@ -15,13 +15,13 @@ def train() -> None:
 @app.command("run")
 def run_(
     config: Path = typer.Option(..., help="Slice of this run (JSON)."),
-    samples: Path = typer.Option(..., help="Training samples (Parquet)."),
+    samples: Path = typer.Option(..., help="Training samples (samples.json)."),
     latents: Path = typer.Option(..., help="Latent index (Parquet), its shards where it says."),
     out: Path = typer.Option(..., help="Manifest of the weights (JSON); they go to the folder `weights` beside it."),
     state: Path = typer.Option(..., help="Folder where interrupted trainings wait."),
     table: Path = typer.Option(..., help="Loss of every step (CSV)."),
     plans: Path | None = typer.Option(None, help="Plans (Parquet), for an expressive run."),
-    validation: Path | None = typer.Option(None, help="Samples to validate on (Parquet), for a run that does."),
+    validation: Path | None = typer.Option(None, help="Samples to validate on (samples.json), for a run that does."),
     track: Path = typer.Option(Path("runs"), help="Folder of the tracker's files."),
     budget_minutes: float | None = typer.Option(
         None, min=0, help="Stop by then with the state kept (exit code 75); 0: after one step."

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import hub
 import pytest
@@ -115,8 +116,46 @@ def test_a_busy_hub_is_asked_again(server, tmp_path, code):
     assert "trying again" in said or len(server.asked) > 3  # by us, or by the client itself
 
 
-def test_a_file_of_another_size_than_announced_is_fetched_again(server, tmp_path):
-    server.wrong = 1
+@pytest.mark.parametrize("fault", ["short", "wrong"])
+def test_a_file_of_another_size_or_hash_than_announced_is_fetched_again(server, tmp_path, fault):
+    setattr(server, fault, 1)
     done, said = fetch(server.url, tmp_path)
     name = "transformer/diffusion_pytorch_model.safetensors"
     assert done == 0 and (tmp_path / "model" / name).read_bytes() == FILES[name], said
+    assert fault == "short" or "has another hash than announced, trying again" in said
+
+
+def data_set(server, folder, *options, **environment):
+    words = [sys.executable, "-m", "madi", "data", "fetch", "--repo", "someone/data", "--files", "data/*", *options]
+    quick = {"HF_ENDPOINT": server.url, "HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_XET": "1"}
+    words += ["--manifest", str(folder / "m.json")]
+    done = subprocess.run(words, env=os.environ | quick | environment, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def test_in_the_cache_too_a_wrong_file_is_replaced_and_a_hub_that_never_tells_the_truth_is_one_line(tmp_path):
+    files = {"data/a.parquet": b"a" * 5000, "data/b.parquet": b"b" * 5000}
+    with hub.Hub({"someone/data": files}) as server:
+        server.wrong = 1
+        code, said = data_set(server, tmp_path)
+        assert code == 0 and "another hash" in said
+        where = Path(json.loads((tmp_path / "m.json").read_text())["folder"])
+        assert {name: (where / name).read_bytes() for name in files} == files
+        server.wrong = 1000
+        (tmp_path / "more").mkdir()
+        code, said = data_set(server, tmp_path / "more")
+        assert code == 2 and "another hash than announced" in said.splitlines()[-1] and "Traceback" not in said
+        assert not (tmp_path / "more/m.json").exists()
+
+
+def test_offline_what_is_there_is_used(tmp_path):
+    files = {"data/a.parquet": b"a" * 5000}
+    with hub.Hub({"someone/data": files}) as server:
+        assert data_set(server, tmp_path)[0] == 0
+        before = (tmp_path / "m.json").read_text()
+        server.asked.clear()
+        code, said = data_set(server, tmp_path, HF_HUB_OFFLINE="1")
+        assert code == 0 and (tmp_path / "m.json").read_text() == before and server.asked == [], said
+        (tmp_path / "none").mkdir()
+        code, said = data_set(server, tmp_path / "none", HF_HUB_OFFLINE="1")
+        assert code == 2 and "Traceback" not in said and "someone/data@main: cannot be fetched" in said

@@ -87,9 +87,9 @@ def test_every_image_has_the_moments_that_the_codec_gives_it(samples, base, tmp_
 
 
 def test_equal_images_of_a_shard_are_encoded_once(samples, base, tmp_path):
-    twice = [row | {"sample_id": f"{row['sample_id']}{k}"} for k in "ab" for row in shards.read(samples, SAMPLE)]
+    twice = [row | {"sample_id": f"{row['sample_id']}{k}"} for row in shards.read(samples, SAMPLE) for k in "ab"]
     shards.write(tmp_path / "twice.parquet", twice, SAMPLE)
-    rows, tensors = run(tmp_path / "twice.parquet", base, tmp_path)
+    rows, tensors = run(tmp_path / "twice.parquet", base, tmp_path, shards=1)
     names = {(row["shard"], row["name"]) for row in rows}
     assert sum(map(len, tensors.values())) == len(names) <= len(rows) / 2
 
@@ -101,14 +101,24 @@ def test_equal_samples_give_equal_bytes_in_any_order_of_shards(samples, base, tm
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes(), path
 
 
-def test_a_group_is_in_one_shard_and_empty_shards_are_legal(samples, base, tmp_path):
+def test_each_sample_is_in_one_shard_and_empty_shards_are_legal(samples, base, tmp_path):
     rows, _ = run(samples, base, tmp_path, shards=40)
-    groups = {row["sample_id"]: row["group_id"] for row in shards.read(samples, SAMPLE)}
-    by_group = {}
+    found = {}
     for row in rows:
-        by_group.setdefault(groups[row["sample_id"]], set()).add(row["shard"])
-    assert all(len(found) == 1 for found in by_group.values())
-    assert len({row["shard"] for row in rows}) < 40
+        found.setdefault(row["sample_id"], set()).add(row["shard"])
+    assert len(found) == 23 and all(len(where) == 1 for where in found.values())
+    counts = [len({r["sample_id"] for r in rows if r["shard"].endswith(f"{k:05}.safetensors")}) for k in range(40)]
+    assert sorted(set(counts)) == [0, 1] and len(list((tmp_path / "latents").glob("*.safetensors"))) == 40
+
+
+def test_a_set_of_several_files_is_one_file(samples, base, tmp_path):
+    found = shards.read(samples, SAMPLE)
+    for number, some in enumerate((found[:9], [], found[9:])):
+        shards.write(tmp_path / f"set/{number:05}.parquet", some, SAMPLE)
+    listed = [{"file": f"set/{number:05}.parquet"} for number in range(3)]
+    shards.write_json(tmp_path / "set.json", {"shards": listed})
+    one, several = run(samples, base, tmp_path / "one")[0], run(tmp_path / "set.json", base, tmp_path / "several")[0]
+    assert one == several
 
 
 def test_half_precision_is_near_and_half_the_size(samples, base, tmp_path):

@@ -1,11 +1,14 @@
 import json
+import re
+from itertools import accumulate
 
 import pytest
 
 from madi import images, shards
 from madi.config import DataSlice
-from madi.data import prepare
+from madi.data import parts, prepare
 from madi.data.readers import scenes
+from madi.data.tally import Tally
 from madi.errors import MadiError
 from madi.records import SAMPLE
 from madi.samples import Sample
@@ -23,29 +26,31 @@ def bench(samples=8):
     return DataSlice(set="emu_edit", name="t", seed=0, size_px=64, source=source)
 
 
+def written(folder) -> dict[str, bytes]:
+    """All files below a folder, by name."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
 def test_equal_slices_give_equal_bytes(tmp_path):
-    files = [tmp_path / "a" / "samples.parquet", tmp_path / "b" / "samples.parquet"]
-    for file in files:
-        prepare.run(train(), file, {}, None, {})
-    assert files[0].read_bytes() == files[1].read_bytes()
+    for folder in ("a", "b"):
+        prepare.run(train(), tmp_path / folder / "samples.json", {}, None, {})
+    assert written(tmp_path / "a") == written(tmp_path / "b")
 
 
 def test_splits_do_not_leak(tmp_path):
-    prepare.run(bench(24), tmp_path / "bench.parquet", {}, None, {})
-    prepare.run(
-        train(80, 40), tmp_path / "train.parquet", {"emu_edit": tmp_path / "bench.parquet"}, tmp_path / "r.json", {}
-    )
+    prepare.run(bench(24), tmp_path / "bench.json", {}, None, {})
+    prepare.run(train(80, 40), tmp_path / "train.json", {"emu_edit": tmp_path / "bench.json"}, tmp_path / "r.json", {})
     told = shards.read_json(tmp_path / "r.json")
     assert told["samples"] == 120 and told["duplicates"] == told["leaks"] == [] and told["sources"] == {"scenes": 120}
     for name, split, count in (("bench", "bench", 24), ("train", "tune", 120)):
-        specs = [json.loads(row["spec"]) for row in shards.read(tmp_path / f"{name}.parquet", SAMPLE)]
+        specs = [json.loads(row["spec"]) for row in shards.read(tmp_path / f"{name}.json", SAMPLE)]
         scenes = [Scene.from_dict(scene) for spec in specs for scene in (*spec["sources"], spec["target"])]
         assert len(specs) == count and {split_of(scene) for scene in scenes} == {split}
 
 
 def test_a_leak_is_left_out_and_reported(tmp_path, monkeypatch):
-    prepare.run(bench(), tmp_path / "bench.parquet", {}, None, {})
-    stolen = shards.read(tmp_path / "bench.parquet", SAMPLE)[3]["target"]
+    prepare.run(bench(), tmp_path / "bench.json", {}, None, {})
+    stolen = shards.read(tmp_path / "bench.json", SAMPLE)[3]["target"]
 
     real = scenes.read
 
@@ -54,15 +59,15 @@ def test_a_leak_is_left_out_and_reported(tmp_path, monkeypatch):
             yield row | {"target": stolen} if index == 5 else row
 
     monkeypatch.setattr(scenes, "read", leaking)
-    against, out = {"emu_edit": tmp_path / "bench.parquet"}, tmp_path / "train.parquet"
+    against, out = {"emu_edit": tmp_path / "bench.json"}, tmp_path / "train.json"
     prepare.run(train(30, 10), out, against, tmp_path / "report.json", {})
     [leak] = shards.read_json(tmp_path / "report.json")["leaks"]
     assert (leak["sample_id"], leak["role"], leak["benchmark"]) == ("tune-edit-0-00005", "target", "emu_edit")
     names = shards.frame(out, SAMPLE)["sample_id"]
     assert len(names) == 39 and "tune-edit-0-00005" not in set(names)
     with pytest.raises(MadiError, match="1 of 14 samples show a benchmark's picture"):
-        prepare.run(train(), tmp_path / "none.parquet", against, None, {})
-    assert not (tmp_path / "none.parquet").exists()
+        prepare.run(train(), tmp_path / "none.json", against, None, {})
+    assert not (tmp_path / "none.json").exists()
 
 
 def rows(n=3):
@@ -71,23 +76,25 @@ def rows(n=3):
     return [Sample(row | {"origin": origin | {"row": index}}, "hub.parquet", index) for index, row in found]
 
 
-def stays(found) -> tuple[list[str], prepare.Tally]:
-    """Ids of the samples that are whole and new, and the tally."""
-    tally, kept = prepare.Tally(), []
-    for sample in found:
-        _, _, pictures = prepare.looked_at(("hub", sample.row))
-        if prepare.whole(sample, pictures, tally, True) and prepare.first(sample, tally):
-            kept.append(sample.id)
-    return kept, tally
+def stays(found, monkeypatch, strict=True) -> tuple[list[str], Tally]:
+    """Ids of the samples that are whole and new, and the tally. strict: as scenes are, else as what was published."""
+    name = "scenes" if strict else "hub"
+    monkeypatch.setattr(prepare.stream, "rows", lambda job, folders: ((name, sample.row) for sample in found))
+    monkeypatch.setattr(
+        prepare, "sample_of", lambda name, row, number=0: Sample(row, "hub.parquet", row["origin"]["row"])
+    )
+    tally = Tally()
+    kept = prepare.kept(train(), prepare.leaks.Shown({}), tally, {}, prepare.Seen())
+    return [row["sample_id"] for row in kept], tally
 
 
-def test_the_same_content_is_kept_once():
+def test_the_same_content_is_kept_once(monkeypatch):
     again = rows()
     repeated = Sample(again[1].row | {"sample_id": "later"}, "hub.parquet", 3)
-    kept, tally = stays([*again, repeated])
+    kept, tally = stays([*again, repeated], monkeypatch)
     assert kept == [sample.id for sample in again] and tally.duplicates == ["later"]
     asked_otherwise = Sample(repeated.row | {"instruction": "something else"}, "hub.parquet", 3)
-    assert stays([*again, asked_otherwise])[1].duplicates == []
+    assert stays([*again, asked_otherwise], monkeypatch)[1].duplicates == []
 
 
 @pytest.mark.parametrize(
@@ -96,15 +103,22 @@ def test_the_same_content_is_kept_once():
         ({"instruction": "  "}, "hub.parquet row 1 column instruction: empty"),
         ({"target": {"bytes": b"GIF", "path": None}}, "hub.parquet row 1 column target: unreadable image"),
         ({"sources": [{"bytes": b"", "path": None}]}, r"hub.parquet row 1 column sources\[0\]: no image bytes"),
-        ({"sample_id": "tune-edit-0-00000"}, "hub.parquet row 1 column sample_id: 'tune-edit-0-00000' comes twice"),
+        (
+            {"sample_id": "tune-edit-0-00000"},
+            r"hub.parquet row 1 column sample_id \('tune-edit-0-00000'\): an id that came before",
+        ),
         ({"sources": [], "target": None, "spec": None}, "hub.parquet row 1: no image and no rule"),
     ],
 )
-def test_a_broken_row_is_named(change, said):
+def test_a_broken_row_is_named_and_of_what_was_published_left_out(change, said, monkeypatch):
     broken = rows()
     broken[1] = Sample(broken[1].row | change, "hub.parquet", 1)
     with pytest.raises(MadiError, match=said):
-        stays(broken)
+        stays(broken, monkeypatch)
+    kept, tally = stays(broken, monkeypatch, strict=False)
+    assert kept == [broken[0].id, broken[2].id] and sum(tally.rejected.values()) == 1
+    [[where]] = tally.examples.values()
+    assert re.search(said, where)
 
 
 def test_hashes_are_of_the_images():
@@ -115,8 +129,81 @@ def test_hashes_are_of_the_images():
 
 
 def test_two_processes_prepare_what_one_does(tmp_path):
-    jobs = [train(30, 10).model_copy(update={"threads": count}) for count in (1, 2)]
-    for job in jobs:
-        prepare.run(job, tmp_path / f"{job.threads}.parquet", {}, tmp_path / f"{job.threads}.json", {})
-    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "2.parquet").read_bytes()
-    assert (tmp_path / "1.json").read_bytes() == (tmp_path / "2.json").read_bytes()
+    for threads in (1, 2):
+        job = train(30, 10).model_copy(update={"threads": threads})
+        prepare.run(job, tmp_path / f"{threads}/samples.json", {}, tmp_path / f"{threads}/report.json", {})
+    assert written(tmp_path / "1") == written(tmp_path / "2")
+
+
+class Cut(Exception):
+    pass
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("at", [0, 1, 17, 39])
+def test_a_preparation_that_was_cut_off_goes_on(tmp_path, monkeypatch, at, threads):
+    """At any row: whole shards stay as they are, and the end is that of a run that was not cut off."""
+    monkeypatch.setattr(parts, "SHARD_BYTES", 20_000)
+    job = train(30, 10).model_copy(update={"threads": threads})
+    prepare.run(job, tmp_path / "whole/samples.json", {}, tmp_path / "whole/report.json", {})
+
+    real, folder = shards.write, tmp_path / "cut"
+
+    def cutting(path, rows, schema):
+        def some():
+            for row in rows:
+                if row["sample_id"] == names[at]:
+                    raise Cut
+                yield row
+
+        return real(path, some(), schema)
+
+    names = list(shards.frame(tmp_path / "whole/samples.json", SAMPLE)["sample_id"])
+    monkeypatch.setattr(parts.shards, "write", cutting)
+    with pytest.raises(Cut):
+        prepare.run(job, folder / "samples.json", {}, folder / "report.json", {})
+    monkeypatch.setattr(parts.shards, "write", real)
+    assert not (folder / "samples.json").exists()
+    whole = {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
+    assert len(whole) == sum(1 for end in ends(tmp_path / "whole/samples.json") if end <= at)
+    prepare.run(job, folder / "samples.json", {}, folder / "report.json", {})
+    assert written(folder) == written(tmp_path / "whole")
+    assert all(path.stat().st_mtime_ns == before for path, before in whole.items())
+
+
+def ends(manifest) -> list[int]:
+    """How many samples there are up to the end of each shard."""
+    return list(accumulate(one["rows"] for one in shards.read_json(manifest)["shards"]))
+
+
+@pytest.mark.parametrize("what", ["shard", "slice", "journal"])
+def test_nothing_is_gone_on_with_that_is_not_as_it_was_left(tmp_path, monkeypatch, what):
+    monkeypatch.setattr(parts, "SHARD_BYTES", 20_000)
+    prepare.run(train(30, 10), tmp_path / "whole/samples.json", {}, None, {})
+    made = parts.Parts(tmp_path / "cut/samples.json", "key")
+    found = shards.read(tmp_path / "whole/samples.json", SAMPLE)
+
+    def first():
+        for row in found[:20]:
+            made.tally.read += 1
+            yield row
+        raise Cut
+
+    with pytest.raises(Cut):
+        made.write(first())
+    assert parts.Parts(tmp_path / "cut/samples.json", "key").shards == made.shards != []
+    if what == "shard":
+        path = tmp_path / "cut/samples/00000.parquet"
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    elif what == "journal":
+        (tmp_path / "cut/samples/journal.json").write_text('{"key": "key", "shards": [{}]}')
+    assert parts.Parts(tmp_path / "cut/samples.json", "other" if what == "slice" else "key").shards == []
+
+
+def test_shards_of_an_earlier_larger_set_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "SHARD_BYTES", 20_000)
+    prepare.run(train(60, 10), tmp_path / "samples.json", {}, None, {})
+    many = set(tmp_path.rglob("*.parquet"))
+    prepare.run(train(5, 0), tmp_path / "samples.json", {}, None, {})
+    left = set(tmp_path.rglob("*.parquet"))
+    assert left < many and len(left) == len(shards.read_json(tmp_path / "samples.json")["shards"])

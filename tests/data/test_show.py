@@ -25,7 +25,8 @@ def folder(tmp_path):
         base | {"sample_id": "c", "group_id": "c", "set": "two", "instruction": "Make it red"},
     ]
     rows = [row | {"sources": [picture] * (row["sample_id"] != "c"), "target": picture} for row in rows]
-    shards.write(tmp_path / "data/train/samples.parquet", rows, SAMPLE)
+    shards.write(tmp_path / "data/train/samples/00000.parquet", rows, SAMPLE)
+    shards.write_json(tmp_path / "data/train/samples.json", {"shards": [{"file": "samples/00000.parquet"}]})
     plan = {
         "sample_id": "b",
         "plan": ["look <b>", "act"],

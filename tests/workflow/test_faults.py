@@ -5,7 +5,7 @@ import signal
 
 from madi import watch
 
-SAMPLES = "results/smoke/data/validation/samples.parquet"
+SAMPLES = "results/smoke/data/validation/samples.json"
 QUESTIONS = "results/smoke/prompts/validation/questions.parquet"
 
 

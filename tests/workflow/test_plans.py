@@ -62,7 +62,7 @@ def test_comments_white_space_and_touched_files_rerun_nothing(finished):
     for path in (
         "assets/tiny/dino/model.safetensors",
         "config/reported.csv",
-        "results/smoke/data/train/samples.parquet",
+        "results/smoke/data/train/samples.json",
     ):
         os.utime(finished.folder / path)
     assert finished.plan() == set()

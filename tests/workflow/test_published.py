@@ -50,7 +50,7 @@ def test_published_files_become_samples_plans_latents_and_a_training(fresh, tmp_
 
     results = workspace.folder / "results/published"
     told = json.loads((results / "data/train/report.json").read_text())
-    frame = shards.frame(results / "data/train/samples.parquet", SAMPLE)
+    frame = shards.frame(results / "data/train/samples.json", SAMPLE)
     assert dict(frame["set"].value_counts()) == told["sources"] and told["samples"] == len(frame)
     assert told["sources"]["ultraedit"] == 14 and told["sources"]["regions"] == told["sources"]["magicbrush"] == rows
     assert told["rejected"] == {"no instruction": 1} and "row 3" in told["examples"]["no instruction"][0]

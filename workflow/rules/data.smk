@@ -10,7 +10,7 @@ LATENT_SHARDS = [f"{part:05d}" for part in range(CONFIG.data.latents.shards)]
 
 rule data:
     input:
-        expand(f"{RESULTS}/data/{{set}}/samples.parquet", set=settle.sets(CONFIG)),
+        expand(f"{RESULTS}/data/{{set}}/samples.json", set=settle.sets(CONFIG)),
         f"{RESULTS}/data/train/latents.parquet",
 
 
@@ -43,11 +43,11 @@ rule data_prepare:
         against=lambda wildcards: (
             []
             if wildcards.set in BENCHMARK_SETS
-            else expand(f"{RESULTS}/data/{{set}}/samples.parquet", set=BENCHMARK_SETS)
+            else expand(f"{RESULTS}/data/{{set}}/samples.json", set=BENCHMARK_SETS)
         ),
         files=lambda wildcards: list(settle.published_files(CONFIG, wildcards.set).values()),
     output:
-        samples=f"{RESULTS}/data/{{set}}/samples.parquet",
+        samples=f"{RESULTS}/data/{{set}}/samples.json",
         report=f"{RESULTS}/data/{{set}}/report.json",
     log:
         f"{LOGS}/data_prepare/{{set}}.log",
@@ -62,7 +62,7 @@ rule data_prepare:
         against=lambda wildcards: (
             ""
             if wildcards.set in BENCHMARK_SETS
-            else options("against", f"{RESULTS}/data/{{}}/samples.parquet", BENCHMARK_SETS)
+            else options("against", f"{RESULTS}/data/{{}}/samples.json", BENCHMARK_SETS)
         ),
         files=lambda wildcards: " ".join(
             f"--files {name}={quote(path)}"
@@ -78,7 +78,7 @@ rule data_prepare:
 rule data_latents:
     input:
         config=f"{RESULTS}/data/train/latents/config.json",
-        samples=f"{RESULTS}/data/train/samples.parquet",
+        samples=f"{RESULTS}/data/train/samples.json",
         base=settle.model_files(CONFIG, "base", "vae"),
     output:
         index=f"{RESULTS}/data/train/latents/{{shard}}.parquet",
@@ -105,7 +105,7 @@ rule data_latents:
 rule data_check:
     input:
         config=f"{RESULTS}/data/train/latents/config.json",
-        samples=f"{RESULTS}/data/train/samples.parquet",
+        samples=f"{RESULTS}/data/train/samples.json",
         parts=expand(f"{RESULTS}/data/train/latents/{{shard}}.parquet", shard=LATENT_SHARDS),
         tensors=expand(f"{RESULTS}/data/train/latents/{{shard}}.safetensors", shard=LATENT_SHARDS),
     output:

@@ -12,7 +12,7 @@ rule edit_shard:
     input:
         config=f"{RESULTS}/edits/{{job}}/config.json",
         samples=lambda wildcards: expand(
-            f"{RESULTS}/data/{{set}}/samples.parquet", set=settle.asked_sets(CONFIG, wildcards.job)
+            f"{RESULTS}/data/{{set}}/samples.json", set=settle.asked_sets(CONFIG, wildcards.job)
         ),
         weights=lambda wildcards: expand(
             f"{RESULTS}/runs/{{run}}/weights.json", run=settle.runs_of(CONFIG, wildcards.job)
@@ -35,7 +35,7 @@ rule edit_shard:
         runtime=1440,
     params:
         samples=lambda wildcards: options(
-            "benchmark", f"{RESULTS}/data/{{}}/samples.parquet", settle.asked_sets(CONFIG, wildcards.job)
+            "benchmark", f"{RESULTS}/data/{{}}/samples.json", settle.asked_sets(CONFIG, wildcards.job)
         ),
         weights=lambda wildcards: options(
             "weights", f"{RESULTS}/runs/{{}}/weights.json", settle.runs_of(CONFIG, wildcards.job)

@@ -12,7 +12,7 @@ rule prompts:
 rule prompts_plan:
     input:
         config=f"{RESULTS}/prompts/config.json",
-        samples=f"{RESULTS}/data/train/samples.parquet",
+        samples=f"{RESULTS}/data/train/samples.json",
     output:
         plans=f"{RESULTS}/prompts/plans.parquet",
     log:
@@ -33,7 +33,7 @@ rule prompts_plan:
 rule prompts_questions:
     input:
         config=f"{RESULTS}/prompts/{{set}}/config.json",
-        samples=f"{RESULTS}/data/{{set}}/samples.parquet",
+        samples=f"{RESULTS}/data/{{set}}/samples.json",
     output:
         questions=f"{RESULTS}/prompts/{{set}}/questions.parquet",
     log:

@@ -13,7 +13,7 @@ rule score_shard:
         config=f"{RESULTS}/scores/{{job}}/config.json",
         edits=f"{RESULTS}/edits/{{job}}/edits.parquet",
         samples=lambda wildcards: expand(
-            f"{RESULTS}/data/{{set}}/samples.parquet", set=settle.asked_sets(CONFIG, wildcards.job)
+            f"{RESULTS}/data/{{set}}/samples.json", set=settle.asked_sets(CONFIG, wildcards.job)
         ),
         questions=lambda wildcards: expand(
             f"{RESULTS}/prompts/{{set}}/questions.parquet", set=settle.asked_sets(CONFIG, wildcards.job)
@@ -35,7 +35,7 @@ rule score_shard:
         runtime=480,
     params:
         samples=lambda wildcards: options(
-            "benchmark", f"{RESULTS}/data/{{}}/samples.parquet", settle.asked_sets(CONFIG, wildcards.job)
+            "benchmark", f"{RESULTS}/data/{{}}/samples.json", settle.asked_sets(CONFIG, wildcards.job)
         ),
         questions=lambda wildcards: options(
             "questions",

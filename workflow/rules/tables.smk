@@ -9,7 +9,7 @@ ASKED = settle.asked_sets(CONFIG)
 rule tables_build:
     input:
         config=f"{RESULTS}/tables/config.json",
-        samples=expand(f"{RESULTS}/data/{{set}}/samples.parquet", set=ASKED),
+        samples=expand(f"{RESULTS}/data/{{set}}/samples.json", set=ASKED),
         edits=expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
         scores=expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
         reported=CONFIG.tables.reported,
@@ -32,7 +32,7 @@ rule tables_build:
         mem_mb=4000,
         runtime=120,
     params:
-        samples=options("samples", f"{RESULTS}/data/{{}}/samples.parquet", ASKED),
+        samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         edits=lambda wildcards, input: each("edits", input.edits),
         scores=lambda wildcards, input: each("scores", input.scores),
         tables=lambda wildcards, output: Path(output.tables[0]).parent,
@@ -48,7 +48,7 @@ rule tables_build:
 rule tables_page:
     input:
         config=f"{RESULTS}/tables/config.json",
-        samples=expand(f"{RESULTS}/data/{{set}}/samples.parquet", set=ASKED),
+        samples=expand(f"{RESULTS}/data/{{set}}/samples.json", set=ASKED),
         edits=expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
         scores=expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
         cells=f"{RESULTS}/cells.parquet",
@@ -65,7 +65,7 @@ rule tables_page:
         mem_mb=4000,
         runtime=60,
     params:
-        samples=options("samples", f"{RESULTS}/data/{{}}/samples.parquet", ASKED),
+        samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         edits=lambda wildcards, input: each("edits", input.edits),
         scores=lambda wildcards, input: each("scores", input.scores),
         figures=lambda wildcards, input: Path(input.figures[0]).parent,

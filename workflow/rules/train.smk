@@ -11,7 +11,7 @@ rule train:
 rule train_run:
     input:
         config=f"{RESULTS}/runs/{{run}}/config.json",
-        samples=f"{RESULTS}/data/train/samples.parquet",
+        samples=f"{RESULTS}/data/train/samples.json",
         # other runs do not read the plans, and do not depend on them
         plans=lambda wildcards: (
             f"{RESULTS}/prompts/plans.parquet" if CONFIG.train.runs[wildcards.run].wants_plans else []
@@ -19,7 +19,7 @@ rule train_run:
         latents=f"{RESULTS}/data/train/latents.parquet",
         tensors=expand(f"{RESULTS}/data/train/latents/{{shard}}.safetensors", shard=LATENT_SHARDS),
         validation=lambda wildcards: (
-            f"{RESULTS}/data/validation/samples.parquet"
+            f"{RESULTS}/data/validation/samples.json"
             if CONFIG.train.runs[wildcards.run].validate_edits
             else []
         ),
