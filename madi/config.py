@@ -16,24 +16,20 @@ from madi.errors import MadiError
 from madi.settings import (
     Ask,
     BenchmarkSet,
-    Count,
     Data,
     Edit,
     Editor,
-    Name,
-    Natural,
-    Part,
     Prompts,
     Run,
     Sampler,
     Score,
-    Share,
     Tables,
     Threshold,
     Train,
     TuneSet,
     Weights,
 )
+from madi.values import Count, Name, Natural, Part, Share
 
 PartModel = TypeVar("PartModel", bound=Part)
 

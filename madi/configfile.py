@@ -137,6 +137,8 @@ def explain(
         )
     elif first["type"] == "model_type":
         expected = "a mapping"
+    elif key and key[-1] == "key":  # of an MLLM: someone may have written the secret itself
+        found = "found something else (not shown, should it be a secret)"
     return KeyProblem(key, found, expected, do).explained(sources, where)
 
 

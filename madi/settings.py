@@ -1,33 +1,13 @@
 """The sections of a scale and what each value may be, as pydantic models. `madi/config.py` puts them together."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="lower case letters, digits and _")]
-
-
-def _no_truth(value: Any) -> Any:
-    """Python takes `true` for 1; in a config it is a slip."""
-    if isinstance(value, bool):
-        raise ValueError("a whole number")
-    return value
-
-
-Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
-Natural = Annotated[int, BeforeValidator(_no_truth), Field(ge=0, le=2**31 - 1)]  # as records hold them
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+from madi.values import Count, Name, Natural, NonNegative, Part, Positive, Share
 
 BenchmarkName = Literal["emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
 AskedSet = Literal["validation", "emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
-
-
-class Part(BaseModel):
-    """A piece of a config: frozen, and closed to keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Hub(Part):
@@ -80,7 +60,7 @@ class TuneSet(Part):
 class BenchmarkSet(Part):
     """One benchmark: how many samples (turns, for magicbrush), and the complexity levels of a compound. Its scenes, or
     its published form (`files`, `hub` or `url`), of which `samples` are chosen by the scale's seed; `split`:
-    emu_edit's."""
+    emu_edit's (`test`), complex_edit's (`test_real`)."""
 
     reader: Literal["scenes", "emu_edit", "magicbrush", "magicbrush_zip", "complex_edit", "idea_bench", "geneval"]
     samples: Count
@@ -88,7 +68,7 @@ class BenchmarkSet(Part):
     files: str | None = None
     hub: Hub | None = None
     url: Address | None = None
-    split: str = "test"
+    split: str | None = None
 
     @model_validator(mode="after")
     def _somewhere(self) -> "BenchmarkSet":

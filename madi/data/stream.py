@@ -64,9 +64,10 @@ def folder_of(path: Path) -> Path:
 def reader_of(source) -> Reader:
     """The reader of a published source, told what it is to read."""
     if source.reader == "emu_edit":
-        return partial(emu_edit.read, split=source.split)
+        return partial(emu_edit.read, split=source.split or "test")
     if source.reader == "complex_edit":
-        return partial(complex_edit.read, levels=source.levels or complex_edit.LEVELS)
+        levels = source.levels or complex_edit.LEVELS
+        return partial(complex_edit.read, levels=levels, split=source.split or "test_real")
     return READERS[source.reader]
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from madi import configfile
-from madi.settings import Count, Natural, NonNegative, Positive, Share
+from madi.values import Count, Natural, NonNegative, Positive, Share
 
 
 class Strict(BaseModel):

@@ -1,8 +1,10 @@
 """Builders of data sets in exactly the form in which they are published, a few rows each, awkward ones among them."""
 
+import functools
 import io
 import json
-import zipfile
+import struct as struct_
+import zlib
 
 import numpy as np
 import pyarrow as pa
@@ -97,18 +99,64 @@ def magicbrush(folder, turns=((1, 2), (2, 1)), old=False, side=48):
     return parquet(folder / "data" / "train-00000-of-00051.parquet", columns)
 
 
-def magicbrush_zip(path, local="local_descriptions.json"):
-    """The layout of val.zip, but for the password (whose cipher the standard library only reads)."""
+class Locked:
+    """A zip whose members are stored under a password by PKWARE's old cipher, which the standard library only reads
+    (APPNOTE 6.1); of val.zip and test.zip."""
+
+    TABLE = [functools.reduce(lambda c, _: (c >> 1) ^ (0xEDB88320 if c & 1 else 0), range(8), n) for n in range(256)]
+
+    def __init__(self, path, password: bytes):
+        self.path, self.password, self.members = path, password, []
+
+    def __enter__(self):
+        return self
+
+    def writestr(self, name: str, data: bytes | str):
+        self.members.append((name.encode(), data.encode() if isinstance(data, str) else data))
+
+    def __exit__(self, *fault):
+        body, directory = b"", b""
+        for name, data in self.members:
+            check = zlib.crc32(data)
+            locked = self.cipher(bytes(11) + bytes([check >> 24]) + data)
+            facts = struct_.pack("<HHHHHIIIHH", 20, 1, 0, 0, 33, check, len(locked), len(data), len(name), 0)
+            directory += b"PK\1\2" + struct_.pack("<H", 20) + facts
+            directory += struct_.pack("<HHHII", 0, 0, 0, 0, len(body)) + name
+            body += b"PK\3\4" + facts + name + locked
+        count = len(self.members)
+        end = struct_.pack("<HHHHIIH", 0, 0, count, count, len(directory), len(body), 0)
+        self.path.write_bytes(body + directory + b"PK\5\6" + end)
+
+    def cipher(self, plain: bytes) -> bytes:
+        keys = [0x12345678, 0x23456789, 0x34567890]
+
+        def turn(byte):
+            keys[0] = (keys[0] >> 8) ^ self.TABLE[(keys[0] ^ byte) & 255]
+            keys[1] = ((keys[1] + (keys[0] & 255)) * 134775813 + 1) & 0xFFFFFFFF
+            keys[2] = (keys[2] >> 8) ^ self.TABLE[(keys[2] ^ (keys[1] >> 24)) & 255]
+
+        for byte in self.password:
+            turn(byte)
+        out = bytearray()
+        for byte in plain:
+            mix = (keys[2] | 2) & 0xFFFF
+            out.append(byte ^ ((mix * (mix ^ 1)) >> 8) & 255)
+            turn(byte)
+        return bytes(out)
+
+
+def magicbrush_zip(path, local="local_descriptions.json", password=b"MagicBrush", seed=0):
+    """The layout of val.zip, under its password."""
     turns = [
         {"input": "7-input.png", "mask": "7-mask1.png", "output": "7-output1.png", "instruction": "add a disc"},
         {"input": "7-output1.png", "mask": "7-mask2.png", "output": "7-output2.png", "instruction": "make it red"},
         {"input": "8-input.png", "mask": "8-mask1.png", "output": "8-gone.png", "instruction": "lost"},
     ]
     whole = {"7": {"7-input.png": "a field", "7-output1.png": "a disc", "7-output2.png": "a red disc"}, "8": {}}
-    with zipfile.ZipFile(path, "w") as file:
-        for seed, name in enumerate(("input", "output1", "output2")):
-            file.writestr(f"val/images/7/7-{name}.png", encoded(seed))
-        file.writestr("val/images/8/8-input.png", encoded(9))
+    with Locked(path, password) as file:
+        for number, name in enumerate(("input", "output1", "output2")):
+            file.writestr(f"val/images/7/7-{name}.png", encoded(seed + number))
+        file.writestr("val/images/8/8-input.png", encoded(seed + 9))
         for name in ("7/7-mask1", "7/7-mask2", "8/8-mask1"):
             file.writestr(f"val/images/{name}.png", mask())
         file.writestr("val/edit_turns.json", json.dumps(turns))
@@ -160,13 +208,13 @@ def aurora_lists(folder, side=48):
     return folder
 
 
-def emu_edit(folder, split="test", count=8, generations=False, side=48):
+def emu_edit(folder, split="test", count=8, generations=False, side=48, seed=0):
     tasks = ["add", "background", "color", "global", "local", "remove", "style", "text"]
     before = ["a train station in city"] * 5 + ["a cat", "A dog.", "a bird"]
     after = [f"a scene {n}" for n in range(5)] + ["a black cat", "a dog", ""]
     columns = {
         "instruction": (pa.string(), [f"do {task}" for task in tasks]),
-        "image": (IMAGE, [struct(encoded(n, side=side)) for n in range(count)]),
+        "image": (IMAGE, [struct(encoded(seed + n, side=side)) for n in range(count)]),
         "task": (pa.string(), tasks),
         "split": (pa.string(), [split] * count),
         "idx": (pa.int64(), [n % 2 for n in range(count)]),
@@ -196,16 +244,16 @@ EDIT = pa.struct(
 )
 
 
-def complex_edit(folder, count=2, side=48):
+def complex_edit(folder, count=2, side=48, split="test_real", seed=0):
     steps = [{"name": f"op{k}", "instruction": f"step {k}"} for k in range(8)]
     compounds = [{"reasoning": "none", "compound_instruction": f"do {k + 1} things"} for k in range(8)]
     edit = {"reasoning": "", "original_sequence": steps, "sequence": steps, "compound": compounds}
     edits = [edit, edit | {"compound": compounds[:3]}][:count]
-    columns = {"image": (IMAGE, [struct(encoded(n, side=side)) for n in range(count)]), "edit": (EDIT, edits)}
-    return parquet(folder / "data" / "test_real-00000-of-00001.parquet", columns)
+    columns = {"image": (IMAGE, [struct(encoded(seed + n, side=side)) for n in range(count)]), "edit": (EDIT, edits)}
+    return parquet(folder / "data" / f"{split}-00000-of-00001.parquet", columns)
 
 
-def idea_bench(folder):
+def idea_bench(folder, first=0):
     cases = [
         ("photo_restoration", "0001", {"image_reference": True}, 1, "0063"),
         ("couple_icon_design", "0001", {"image_reference": True}, 1, "0072"),
@@ -213,7 +261,7 @@ def idea_bench(folder):
         ("font_transfer", "0002", {"image_reference": True, "multi_image_reference": True}, 2, "0064"),
         ("photo_restoration", "0002", {"image_reference": True}, 0, "0063"),
     ]
-    for seed, (task, case, more, pictures, uid) in enumerate(cases):
+    for seed, (task, case, more, pictures, uid) in enumerate(cases, first):
         here = folder / "dataset" / f"{task}_{case}"
         here.mkdir(parents=True)
         (here / "instruction.txt").write_text(f"Do {task}.\n")

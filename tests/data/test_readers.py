@@ -112,6 +112,15 @@ def test_magicbrush_zips_have_captions_and_unpack_nothing(tmp_path, local):
     assert not (tmp_path / "escape.txt").exists() and len(list(tmp_path.rglob("*"))) == 2
 
 
+def test_magicbrush_zips_need_their_password(tmp_path):
+    with pytest.raises(MadiError, match="val.zip: cannot be read .*password.*; expected MagicBrush's zip"):
+        split(magicbrush.zipped(made.magicbrush_zip(tmp_path / "val.zip", password=b"another")))
+    import zipfile
+
+    with zipfile.ZipFile(made.magicbrush_zip(tmp_path / "val.zip")) as file, pytest.raises(RuntimeError):
+        file.read("val/edit_turns.json")  # the fixture is locked indeed
+
+
 def test_aurora_takes_the_parts_that_the_paper_names(tmp_path):
     made.aurora(tmp_path)
     samples, bad = split(aurora.read(tmp_path))
@@ -274,3 +283,11 @@ def test_a_broken_file_is_named(tmp_path, kind):
     build(tmp_path)
     with pytest.raises(MadiError, match=said):
         list(read(tmp_path))
+
+
+def test_complex_edits_splits_are_not_mixed(tmp_path):
+    made.complex_edit(tmp_path), made.complex_edit(tmp_path, split="test_syn", seed=50)
+    real, syn = (split(complex_edit.read(tmp_path, split=name))[0] for name in ("test_real", "test_syn"))
+    assert set(real) == set(syn) and all(real[key]["sha256"] != syn[key]["sha256"] for key in real)
+    with pytest.raises(MadiError, match="no split 'test'; expected test_real or test_syn"):
+        split(complex_edit.read(tmp_path, split="test"))

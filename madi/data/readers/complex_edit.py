@@ -14,21 +14,30 @@ from madi.data.readers.published import Rejected, files, picture, rows, sample, 
 from madi.errors import MadiError
 
 LEVELS = 8
+SPLITS = {"test_real": "real", "test_syn": "syn"}  # photographs, synthetic pictures; by a word in their files' names
 
 
-def read(folder: Path, levels: int = LEVELS) -> Iterator[dict | Rejected]:
-    """Each picture at complexities 1 to `levels`, all of one group."""
+def read(folder: Path, levels: int = LEVELS, split: str = "test_real") -> Iterator[dict | Rejected]:
+    """Each picture of a split at complexities 1 to `levels`, all of one group. Errors: MadiError for no such split."""
+    if split not in SPLITS:
+        raise MadiError(f"complex_edit has no split {split!r}", folder, " or ".join(SPLITS))
     if folder.is_dir() and not list(folder.glob("**/*.parquet")):
-        yield from listed(folder, levels)
+        yield from listed(folder, levels, split)
         return
-    for path in files(folder, "**/*.parquet"):
+    for path in of_split(files(folder, "**/*.parquet"), folder, split):
         for number, row in rows(path, {"image": "a picture", "edit": "steps and compounds"}):
             yield from levels_of(path, number, picture(row["image"]), row["edit"], levels)
 
 
-def listed(folder: Path, levels: int) -> Iterator[dict | Rejected]:
+def of_split(paths: list[Path], folder: Path, split: str) -> list[Path]:
+    """The files whose names below the folder say no other split."""
+    others = [word for name, word in SPLITS.items() if name != split]
+    return [path for path in paths if not any(word in str(path.relative_to(folder)) for word in others)]
+
+
+def listed(folder: Path, levels: int, split: str) -> Iterator[dict | Rejected]:
     """From the picture folder's own form: `metadata.jsonl` beside the pictures it names."""
-    for path in files(folder, "**/metadata.jsonl"):
+    for path in of_split(files(folder, "**/metadata.jsonl"), folder, split):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
             try:
                 told = json.loads(line)

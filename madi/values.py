@@ -1,0 +1,27 @@
+"""What values a config may have: names, counts, shares; and the closed kind of section that holds them."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="lower case letters, digits and _")]
+
+
+def _no_truth(value: Any) -> Any:
+    """Python takes `true` for 1; in a config it is a slip."""
+    if isinstance(value, bool):
+        raise ValueError("a whole number")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
+Natural = Annotated[int, BeforeValidator(_no_truth), Field(ge=0, le=2**31 - 1)]  # as records hold them
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Part(BaseModel):
+    """A piece of a config: frozen, and closed to keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
