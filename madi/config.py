@@ -13,13 +13,16 @@ from pydantic import Field, ValidationError, model_validator
 
 from madi import configfile
 from madi.errors import MadiError
+from madi.mllms import Mllm
 from madi.settings import (
     Ask,
+    AskedSet,
     BenchmarkSet,
     Data,
     Edit,
     Editor,
     Prompts,
+    Protocol,
     Run,
     Sampler,
     Score,
@@ -32,6 +35,7 @@ from madi.settings import (
 from madi.values import Count, Name, Natural, Part, Share
 
 PartModel = TypeVar("PartModel", bound=Part)
+OWN_WORDS = {"plans": ("truth", "grammar"), "questions": ("truth", "general"), "judge": ("oracle",)}
 
 
 class Config(Part):
@@ -42,6 +46,7 @@ class Config(Part):
     threads: Count
     size_px: Annotated[int, Field(ge=16, multiple_of=16)]
     data: Data
+    mllms: dict[Name, Mllm] = {}
     prompts: Prompts
     model: Weights
     train: Train
@@ -64,12 +69,24 @@ class Config(Part):
             for i, editor in enumerate(ask.editors):
                 configfile.known(editor, self.edit.editors, ("edit", "asks", name, "editors", i))
         self._ask_seed_0()
+        self._ask_known_models()
         asked = {editor for ask in self.edit.asks.values() for editor in ask.editors}
         for name in self.edit.editors:
             if name not in asked:
                 where = ("edit", "editors", name)
                 raise configfile.KeyProblem(where, "nothing is asked of it", "an ask with it", "add one, or remove it")
         return self
+
+    def _ask_known_models(self) -> None:
+        """Plans, questions and answers come from the program's own, or from a model of `mllms`."""
+        for own in OWN_WORDS.values():
+            for name in own:
+                if name in self.mllms:
+                    raise configfile.KeyProblem(("mllms", name), "found a name that means something else", "another")
+        named = {"plans": self.prompts.plans.provider, "questions": self.prompts.questions.provider}
+        for part, name in named.items():
+            configfile.known(name, [*OWN_WORDS[part], *self.mllms], ("prompts", part, "provider"))
+        configfile.known(self.score.judge, [*OWN_WORDS["judge"], *self.mllms], ("score", "judge"))
 
     def _ask_seed_0(self) -> None:
         """Tables, summary and galleries show seed 0; without it they would be empty."""
@@ -106,14 +123,17 @@ class LatentSlice(Part):
 
 
 class PlanSlice(Part):
-    """`prompts plan`: which share of the training edits gets a plan of at most `steps` steps."""
+    """`prompts plan`: which share of the training edits gets a plan of at most `steps` steps, from whom (`mllm` None:
+    by the program's own `provider`)."""
 
     set: str
     name: Name
     seed: Natural
-    provider: Literal["truth", "grammar"]
+    provider: Name
+    mllm: Mllm | None = None
     share: Share
     steps: Count
+    shards: Count = 1
 
 
 class QuestionSlice(Part):
@@ -122,7 +142,8 @@ class QuestionSlice(Part):
     benchmark: str
     name: Name
     seed: Natural
-    provider: Literal["truth"]
+    provider: Name
+    mllm: Mllm | None = None
 
 
 class RunSlice(Part):
@@ -157,6 +178,16 @@ class EditSlice(Part):
     asks: list[Ask]
 
 
+class JudgeSlice(Part):
+    """`score judge`: who answers about one job's edits (`mllm` None: the oracle), by which protocols."""
+
+    job: Name
+    judge: Name
+    mllm: Mllm | None = None
+    protocols: dict[AskedSet, list[Protocol]]
+    rollouts: Count
+
+
 class ScoreSlice(Part):
     """`score shard`: the scorers for one job's edits."""
 
@@ -165,7 +196,7 @@ class ScoreSlice(Part):
     threads: Count
     clip: str
     dino: str
-    judge: Literal["oracle"]
+    judge: JudgeSlice
     batch: Count
 
 

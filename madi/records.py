@@ -138,7 +138,7 @@ ANSWER = record(
 SCORE = record(
     **EDIT_KEY,
     metric=KEY,
-    against=KEY,  # source | target | global_caption | local_caption | truth
+    against=KEY,  # source | target | global_caption | local_caption | truth | judge
     backend=KEY,  # model@sha of its weights
     value=(REAL, None),
     status=KEY,  # ok | excluded | missing

@@ -71,8 +71,8 @@ def load(path: Path | str) -> dict[str, Sample]:
     return found
 
 
-def outlines(path: Path | str) -> Iterator[tuple[str, int, bool, bool]]:
+def outlines(path: Path | str, start: int = 0, stop=math.inf) -> Iterator[tuple[str, int, bool, bool]]:
     """(id, how many sources, whether there is a target, whether there is a region) of each sample, no picture read."""
     columns = ["sample_id", "sources.list.element.path", "target.path", "region.path"]
-    for row in shards.stream(path, SAMPLE, columns):
+    for _, _, row in shards.numbered(path, SAMPLE, columns, start, stop):
         yield row["sample_id"], len(row["sources"]), row["target"] is not None, row["region"] is not None

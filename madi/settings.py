@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from madi.values import Count, Name, Natural, NonNegative, Part, Positive, Share
 
 BenchmarkName = Literal["emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
+Protocol = Literal["five_questions", "complex_edit", "idea_bench", "viescore"]
 AskedSet = Literal["validation", "emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
 
 
@@ -99,15 +100,19 @@ class Data(Part):
 
 class Plans(Part):
     """Expressive sub-prompts: for which share of the training edits, and at most how many steps each. provider: the
-    scenes' own truth, or the instruction's grammar."""
+    scenes' own `truth`, the instruction's `grammar`, or the name of one of `mllms`. shards: jobs."""
 
-    provider: Literal["truth", "grammar"]
+    provider: Name
     share: Share
     steps: Annotated[int, Field(ge=1, le=5)]
+    shards: Count = 1
 
 
 class Questions(Part):
-    provider: Literal["truth"]
+    """The judge's questions. provider: the scenes' own `truth`, `general` (the same five for any edit), or the name of
+    one of `mllms`."""
+
+    provider: Name
 
 
 class Prompts(Part):
@@ -337,7 +342,12 @@ class Edit(Part):
 
 
 class Score(Part):
-    judge: Literal["oracle"]
+    """judge: the scenes' `oracle`, or the name of one of `mllms`, that answers by these `protocols` of each set asked,
+    `rollouts` times each. batch: pictures that are embedded at once."""
+
+    judge: Name
+    protocols: dict[AskedSet, list[Protocol]]
+    rollouts: Count = 1
     batch: Count
 
 

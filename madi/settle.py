@@ -13,6 +13,7 @@ from typing import Any
 from madi import config as model
 from madi import configfile, provenance
 from madi.config import Config
+from madi.mllms import Mllm
 from madi.settings import BenchmarkSet, Hub, Source, TuneSet
 
 WITH_BASE = {"base", "truth_vae"}  # kinds of editor that load the base's weights
@@ -71,15 +72,18 @@ def slices(config: Config, tables: dict[str, Any]) -> dict[str, str]:
     about = {"name": config.name, "seed": config.seed}
     parts: dict[str, model.Part] = {f"data/{name}": _data(config, name) for name in sets(config)}
     parts["data/train/latents"] = _latents(config)
-    parts["prompts"] = model.PlanSlice(**about, set="train", **config.prompts.plans.model_dump())
+    plans, provider = config.prompts.plans, config.prompts.questions.provider
+    parts["prompts"] = model.PlanSlice(
+        **about, set="train", mllm=config.mllms.get(plans.provider), **plans.model_dump()
+    )
     for name in asked_sets(config):
-        parts[f"prompts/{name}"] = model.QuestionSlice(
-            **about, benchmark=name, provider=config.prompts.questions.provider
-        )
+        asker = {"provider": provider, "mllm": config.mllms.get(provider)}
+        parts[f"prompts/{name}"] = model.QuestionSlice(**about, benchmark=name, **asker)
     for name, run in config.train.runs.items():
         parts[f"runs/{name}"] = _run(config, name, run)
     for job in jobs(config):
         parts[f"edits/{job}"] = job_slice(config, job)
+        parts[f"answers/{job}"] = judge_slice(config, job)
         parts[f"scores/{job}"] = _score(config, job)
     parts["tables"] = _tables(config, tables)
     return {part: found.model_dump_json() for part, found in parts.items()}
@@ -103,7 +107,35 @@ def _run(config: Config, name: str, run: model.Run) -> model.RunSlice:
 
 def _score(config: Config, job: str) -> model.ScoreSlice:
     scorers = {"clip": config.model.clip, "dino": config.model.dino}
-    return model.ScoreSlice(job=job, name=config.name, threads=config.threads, **scorers, **config.score.model_dump())
+    common = {"name": config.name, "threads": config.threads, "batch": config.score.batch}
+    # How a judge is reached, and at what price, is no matter of its scores: only of its answers.
+    judge = judge_slice(config, job).model_copy(update={"mllm": None})
+    if config.score.judge in config.mllms:
+        judge = judge.model_copy(update={"mllm": reached_nowhere(config.mllms[config.score.judge])})
+    return model.ScoreSlice(job=job, judge=judge, **common, **scorers)
+
+
+def judge_slice(config: Config, job: str) -> model.JudgeSlice:
+    """Who judges one job's edits, and by which protocols of the sets that it edits."""
+    sets = asked_sets(config, job)
+    mine = {name: found for name, found in config.score.protocols.items() if name in sets}
+    judge, rollouts = config.score.judge, config.score.rollouts
+    return model.JudgeSlice(job=job, judge=judge, mllm=config.mllms.get(judge), protocols=mine, rollouts=rollouts)
+
+
+def reached_nowhere(mllm: Mllm) -> Mllm:
+    """A model without how it is reached: what is left says which model it is."""
+    return Mllm(kind="local", model=mllm.model, revision=mllm.revision, temperature=mllm.temperature)
+
+
+def endpoint(config: Config, name: str) -> bool:
+    """Whether who is asked by this name is asked over the network."""
+    return name in config.mllms and config.mllms[name].kind == "endpoint" and not config.mllms[name].offline
+
+
+def gpus(config: Config, name: str) -> int:
+    """How many GPUs who is asked by this name takes."""
+    return int(name in config.mllms and config.mllms[name].device == "cuda")
 
 
 def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:

@@ -96,9 +96,9 @@ def _reading(path: Path | str) -> Iterator[None]:
     except FileNotFoundError:
         raise MadiError("no such file", path, do="run the stage that makes it") from None
     except (pa.ArrowException, OSError) as fault:
-        raise MadiError(
-            f"not a whole Parquet file ({str(fault)[:80]})", path, do="delete it and run the stage that makes it again"
-        ) from None
+        listed = Path(path).parent.with_suffix(".json")  # a set's manifest is what its stage is known to have made
+        do = f"delete {listed if listed.is_file() else 'it'} and run the stage that makes it again"
+        raise MadiError(f"not a whole Parquet file ({str(fault)[:80]})", path, do=do) from None
 
 
 def _open(path: Path | str, schema: pa.Schema, columns: list[str] | None) -> tuple[pq.ParquetFile, list[str]]:
@@ -130,7 +130,10 @@ def files(paths: Path | str | Iterable) -> list[Path]:
         listed = read_json(path).get("shards")
         if not isinstance(listed, list) or not all(isinstance(one, dict) and "file" in one for one in listed):
             raise MadiError("lists no shards", path, "a manifest of shards", "run the stage that makes it again")
-        found += [Path(path).parent / one["file"] for one in listed]
+        mine = [Path(path).parent / one["file"] for one in listed]
+        for gone in (shard for shard in mine if not shard.is_file()):
+            raise MadiError("lists a shard that is gone", path, gone, "delete the list and run the stage that makes it")
+        found += mine
     return found
 
 

@@ -39,6 +39,13 @@ def open_chat(settings: Mllm, path: Path | None) -> Chat:
     return Chat(Endpoint(settings), cache, settings.budget, settings.calls, offline=settings.offline)
 
 
+def told(name: str, revision: str) -> Chat:
+    """A chat with what the program itself knows."""
+    from madi.chat.told import Told
+
+    return Chat(Told(name, revision), Cache(None))
+
+
 class Spent(Paused):
     """The budget is used up: what was answered is kept, and more budget goes on from there."""
 

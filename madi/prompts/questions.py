@@ -1,14 +1,23 @@
-"""The judge's questions: five multiple-choice questions a benchmark edit, written once and frozen (paper, section 8).
+"""The judge's questions: five multiple-choice questions a benchmark edit, made once and frozen (paper, section 8).
 
-Answers are keyed 0 (worst) to max_key (best), and -1 for what cannot be told. Every editor is asked the same ones.
+Answers are keyed 0 (worst) to max_key (best), and -1 for what cannot be told. Every editor is asked the same ones. They
+come from a multimodal model that sees source and instruction, from the op that a scene's truth tells, or from
+words that fit any edit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from madi import records, samples, shards
+from madi.chat import run as chats
+from madi.chat.ask import Answer, English, Request, fenced, prompt_sha
+from madi.chat.pictures import shown
 from madi.config import QuestionSlice
 from madi.errors import MadiError
 from madi.prompts import templates
@@ -17,30 +26,85 @@ from madi.samples import Sample
 from madi.scenes import words
 from madi.scenes.world import CELLS, Scene
 
-PROMPT_SHA = records.record_id(*(value for name, value in sorted(vars(templates).items()) if name.isupper()))
+SYSTEM = "You write the questions by which edits of a picture are judged."
+ASK = """{pictures} to be edited. What is asked for:
+{instruction}
+Write five multiple-choice questions that someone who sees an edit of it, beside what you see, can answer by looking:
+- IF, instruction following: is what was asked for there, where and as it was asked for?
+- IDP, identity preservation: is everything that was not to change as it was?
+- PQ, perceptual quality: is the edit free of distortions, artifacts, and wrong light or shadows?
+Each question has one of these tags, and each tag has at least one question. Name the things that this picture shows.
+Each question has 4 to 6 answers, from the worst outcome to the best, that leave no outcome out and do not overlap.
+Write no answer for "cannot be told": it is added. Write English."""
+TOLD_SHA = records.record_id(*(value for name, value in sorted(vars(templates).items()) if name.isupper()))
+Short = Annotated[English, Field(min_length=1, max_length=400)]
 
 
-def run(job: QuestionSlice, file: Path, out: Path) -> None:
-    """Write the questions of the samples in `file`."""
-    shards.write(out, questions(samples.load(file).values(), job), QUESTION)
+class Written(Answer):
+    """One question, its answers from worst to best."""
+
+    tag: Literal["IF", "IDP", "PQ"]
+    text: Short
+    answers: Annotated[list[Short], Field(min_length=2, max_length=6)]
 
 
-def questions(found: Iterable[Sample], job: QuestionSlice) -> Iterator[dict]:
-    """Five rows an edit; none for text-to-image, which has no source to be true to.
+class Five(Answer):
+    """Five questions, one of each tag among them."""
 
-    Errors: MadiError naming file, row and column for a sample whose spec tells no ops.
+    questions: Annotated[list[Written], Field(min_length=5, max_length=5)]
+
+    @model_validator(mode="after")
+    def _all_tags(self) -> Five:
+        if lacking := {"IF", "IDP", "PQ"} - {question.tag for question in self.questions}:
+            raise ValueError(f"no question of {', '.join(sorted(lacking))}")
+        return self
+
+
+def run(job: QuestionSlice, file: Path, out: Path, cache: Path | None = None) -> None:
+    """Write the questions of the samples in `file`. cache: where a model's answers are kept."""
+    asked = sum(1 for _, sources, _, _ in samples.outlines(file) if sources)
+    shards.write(out, questions(samples.stream(file), job, cache, asked), QUESTION)
+
+
+def questions(found: Iterable[Sample], job: QuestionSlice, cache: Path | None = None, total: int = 0) -> Iterator[dict]:
+    """Five rows an edit, none where the model gave none; none for text-to-image, which has no source to be true to.
+
+    Errors: MadiError naming file, row and column for a sample whose spec tells no ops, where they are needed.
     """
-    for sample in found:
-        if sample.count:
-            yield from ask(sample, job.provider)
+    chat = chats.open_chat(job.mllm, cache) if job.mllm else chats.told(job.provider, "1")
+    judge, sha = (job.mllm.model, prompt_sha(SYSTEM, ASK)) if job.mllm else (job.provider, TOLD_SHA)
+    requests = (request_of(sample, job) for sample in found if sample.count)
+    for request, reply in chat.ask(requests, total, f"questions of {job.benchmark}"):
+        for question in reply.value.questions if reply.value else ():
+            yield row(request.name, question, judge, sha)
 
 
-def ask(sample: Sample, judge: str) -> list[dict]:
-    """The five Question rows of an edit: IF and IDP for the whole, PQ twice, and IF for its latest op."""
+def request_of(sample: Sample, job: QuestionSlice) -> Request:
+    """What is asked about an edit."""
+    if job.mllm is None:
+        known = general if job.provider == "general" else from_truth
+        return Request(sample.id, sample.id, Five, truth=partial(known, sample))
+    where = f"{sample.file} row {sample.number} column sources"
+    pictures = tuple(shown(one["bytes"], where) for one in sample.row["sources"])
+    some = "Picture 1 is" if len(pictures) == 1 else f"Pictures 1 to {len(pictures)} are"
+    prompt = ASK.format(pictures=some, instruction=fenced(sample.row["instruction"]))
+    return Request(sample.id, prompt, Five, pictures, SYSTEM)
+
+
+def general(sample: Sample) -> dict:
+    """Five questions that fit any edit."""
+    told = {"instruction": sample.row["instruction"]}
+    chosen = (templates.ALIGNMENT, templates.EXCESS, templates.PRESERVATION, templates.DISTORTION, templates.BLENDING)
+    return {"questions": [filled(template, told) for template in chosen]}
+
+
+def from_truth(sample: Sample) -> dict:
+    """The five of an edit in the scene world: IF and IDP for the whole, PQ twice, and IF for its latest op."""
     truth = sample.spec()
     if not truth.get("ops") or not truth.get("sources"):
         where = f"{sample.file} row {sample.number} column spec"
-        raise MadiError("the sample's truth is not told", where, '"sources" and "ops", each with an entry')
+        do = "say provider general, or a model's name"
+        raise MadiError("the sample's truth is not told", where, '"sources" and "ops", each with an entry', do)
     op = truth["ops"][-1]
     told = {"instruction": sample.row["instruction"]} | describe(Scene.from_dict(truth["sources"][0]), op)
     chosen = (
@@ -50,7 +114,7 @@ def ask(sample: Sample, judge: str) -> list[dict]:
         templates.OF_OP["wipe" if op["op"] == "letter" and op["letter"] is None else op["op"]],
         templates.BLENDING,
     )
-    return [_row(sample, judge, template, told) for template in chosen]
+    return {"questions": [filled(template, told) for template in chosen]}
 
 
 def describe(source: Scene, op: dict) -> dict[str, str]:
@@ -68,21 +132,25 @@ def describe(source: Scene, op: dict) -> dict[str, str]:
     return told
 
 
-def _row(sample: Sample, judge: str, template: tuple, told: dict) -> dict:
+def filled(template: tuple, told: dict) -> dict:
+    """A question of a template. Answers may begin with a word of the op: "{ground} is there" -> "Grass is there"."""
     tag, text, answers = template
-    # Answers may begin with a word of the op: "{ground} is there" becomes "Grass is there".
-    filled = [_sentence(answer.format(**told)) for answer in answers]
-    options = [{"key": key, "text": answer} for key, answer in enumerate(filled)]
-    row = {
-        "sample_id": sample.id,
-        "tag": tag,
-        "text": text.format(**told),
+    return {"tag": tag, "text": text.format(**told), "answers": [_sentence(one.format(**told)) for one in answers]}
+
+
+def row(sample_id: str, question: Written, judge: str, sha: str) -> dict:
+    """The Question row of one question."""
+    options = [{"key": key, "text": answer} for key, answer in enumerate(question.answers)]
+    found = {
+        "sample_id": sample_id,
+        "tag": question.tag,
+        "text": question.text,
         "options": [*options, {"key": -1, "text": templates.UNKNOWN}],
-        "max_key": len(answers) - 1,
+        "max_key": len(question.answers) - 1,
         "judge": judge,
-        "prompt_sha": PROMPT_SHA,
+        "prompt_sha": sha,
     }
-    return row | {"question_id": records.question_id(row)}
+    return found | {"question_id": records.question_id(found)}
 
 
 def _sentence(text: str) -> str:

@@ -18,6 +18,17 @@ ALIGNMENT = (
         "Entirely; all of it is as asked.",
     ),
 )
+EXCESS = (
+    "IF",
+    'Does the edit do what "{instruction}" asks for, neither less nor more?',
+    (
+        "It does something else.",
+        "It does far too little, or far too much.",
+        "It does clearly too little, or too much.",
+        "It does a little too little, or too much.",
+        "It does just what was asked.",
+    ),
+)
 PRESERVATION = (
     "IDP",
     'How much of the source does the edited picture keep, apart from what "{instruction}" changes?',

@@ -6,6 +6,8 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, help="Score edits.")
 
+QUESTIONS = typer.Option([], help="NAME=questions.parquet, once a benchmark that has them.")
+
 
 @app.callback()
 def score() -> None:
@@ -17,9 +19,9 @@ def shard(
     config: Path = typer.Option(..., help="Slice of this job (JSON)."),
     edits: Path = typer.Option(..., help="Edits of this job (Parquet)."),
     benchmark: list[str] = typer.Option(..., help="NAME=samples.json, once a benchmark."),
+    answers: Path = typer.Option(..., help="The judge's answers about them (Parquet)."),
     out: Path = typer.Option(..., help="Scores, one number a row (Parquet)."),
-    answers: Path = typer.Option(..., help="The judge's answers (Parquet)."),
-    questions: list[str] = typer.Option([], help="NAME=questions.parquet, once a benchmark that has them."),
+    questions: list[str] = QUESTIONS,
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
 ) -> None:
     """Score the edits of one job against their sources, targets, captions and truth."""
@@ -30,4 +32,38 @@ def shard(
 
     with log_to(log):
         job = read(config, ScoreSlice)
-        run(job, edits, named_files(benchmark, "--benchmark"), named_files(questions, "--questions"), out, answers)
+        run(job, edits, named_files(benchmark, "--benchmark"), named_files(questions, "--questions"), answers, out)
+
+
+@app.command()
+def judge(
+    config: Path = typer.Option(..., help="Slice of this job's judge (JSON)."),
+    edits: Path = typer.Option(..., help="Edits of this job (Parquet)."),
+    benchmark: list[str] = typer.Option(..., help="NAME=samples.json, once a benchmark."),
+    out: Path = typer.Option(..., help="The judge's answers (Parquet)."),
+    questions: list[str] = QUESTIONS,
+    cache: Path | None = typer.Option(None, help="Where a model's answers are kept (JSON lines)."),
+    log: Path | None = typer.Option(None, help="File that progress is also written to."),
+) -> None:
+    """Ask a judge about the edits of one job: the paper's five questions, and the benchmarks' own protocols."""
+    from madi.config import JudgeSlice, read
+    from madi.options import named_files
+    from madi.progress import log_to
+    from madi.score.judge import run
+
+    with log_to(log):
+        job = read(config, JudgeSlice)
+        run(job, edits, named_files(benchmark, "--benchmark"), named_files(questions, "--questions"), out, cache)
+
+
+@app.command()
+def agree(
+    one: Path = typer.Argument(..., help="Answers of a judge (Parquet)."),
+    other: Path = typer.Argument(..., help="Answers of another judge, or of another pass, about the same edits."),
+    resamples: int = typer.Option(2000, min=100, help="Of the interval's bootstrap, over samples."),
+    seed: int = typer.Option(0, min=0, help="Its seed."),
+) -> None:
+    """How far two judges, or two passes of one, agree: a line a protocol and question tag, with intervals."""
+    from madi.score.agree import run
+
+    print(run(one, other, resamples, seed))

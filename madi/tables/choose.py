@@ -25,7 +25,7 @@ class Rule:
 RULES = {
     "best_clip_dir": Rule("clip_dir/source"),
     "best_dino": Rule("dino/source"),
-    "best_qa": Rule("qa_mllm/truth"),
+    "best_qa": Rule("qa_mllm/judge"),
     "dino_at_least": Rule("clip_dir/source", guard="dino/source"),
     "clip_dir_at_least": Rule("dino/source", guard="clip_dir/source"),
 }

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from madi.settings import AskedSet, BenchmarkName
 
 Select = Literal["best_clip_dir", "best_dino", "best_qa", "dino_at_least", "clip_dir_at_least"]
-SCORE_NAME = r"^[a-z0-9_]+/(source|target|global_caption|local_caption|truth)$"
+SCORE_NAME = r"^[a-z0-9_]+/(source|target|global_caption|local_caption|truth|judge)$"
 ScoreName = Annotated[str, Field(pattern=SCORE_NAME)]
 
 

@@ -17,7 +17,7 @@ def errors(done) -> list[str]:
 def test_a_truncated_input_is_named_and_nothing_else_is_lost(finished):
     """Only the questions and the edits that need these samples fail; every other finished job stands."""
     path, results = finished.folder / SAMPLES, finished.folder / "results/smoke"
-    path.write_bytes(path.read_bytes()[:1000])
+    path.write_bytes(path.read_bytes()[:40])
     done = (file for part in ("edits/references", "scores/*", "runs/*") for file in results.glob(f"{part}/*"))
     kept = {file: file.stat().st_mtime_ns for file in done if file.is_file()}
     found = errors(finished.snakemake("--cores", "2", "--keep-going"))

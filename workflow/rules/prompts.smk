@@ -1,6 +1,23 @@
 # Stage 2: expressive plans for training, questions for the judge.
 localrules:
     prompts,
+    prompts_join,
+
+
+# Who asks an endpoint runs where the network is.
+if settle.endpoint(CONFIG, CONFIG.prompts.plans.provider):
+
+    localrules:
+        prompts_plan,
+
+
+if settle.endpoint(CONFIG, CONFIG.prompts.questions.provider):
+
+    localrules:
+        prompts_questions,
+
+
+PLAN_SHARDS = [f"{part:05d}" for part in range(CONFIG.prompts.plans.shards)]
 
 
 rule prompts:
@@ -14,20 +31,39 @@ rule prompts_plan:
         config=f"{RESULTS}/prompts/config.json",
         samples=f"{RESULTS}/data/train/samples.json",
     output:
-        plans=f"{RESULTS}/prompts/plans.parquet",
+        plans=f"{RESULTS}/prompts/plans/{{shard}}.parquet",
     log:
-        f"{LOGS}/prompts_plan.log",
+        f"{LOGS}/prompts_plan/{{shard}}.log",
     benchmark:
-        f"{TIMINGS}/prompts_plan.tsv"
+        f"{TIMINGS}/prompts_plan/{{shard}}.tsv"
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=2000 + 30000 * settle.gpus(CONFIG, CONFIG.prompts.plans.provider),
+        runtime=720,
+        gpu=settle.gpus(CONFIG, CONFIG.prompts.plans.provider),
+    params:
+        cache=f"{RESULTS}/asked/plans",
     message:
-        "plan the training edits"
+        "plan the training edits, shard {wildcards.shard}"
     shell:
-        "madi prompts plan --config {input.config} --samples {input.samples} --out {output.plans} --log {log}"
+        "madi prompts plan --config {input.config} --samples {input.samples} --part {wildcards.shard}"
+        " --cache {params.cache}/{wildcards.shard}.jsonl --out {output.plans} --log {log}"
+
+
+rule prompts_join:
+    input:
+        expand(f"{RESULTS}/prompts/plans/{{shard}}.parquet", shard=PLAN_SHARDS),
+    output:
+        plans=f"{RESULTS}/prompts/plans.parquet",
+    log:
+        f"{LOGS}/prompts_join.log",
+    conda:
+        "../../environment.yml"
+    message:
+        "join the plans"
+    shell:
+        "madi prompts join {input} --out {output.plans} --log {log}"
 
 
 rule prompts_questions:
@@ -43,9 +79,13 @@ rule prompts_questions:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=2000 + 30000 * settle.gpus(CONFIG, CONFIG.prompts.questions.provider),
+        runtime=720,
+        gpu=settle.gpus(CONFIG, CONFIG.prompts.questions.provider),
+    params:
+        cache=f"{RESULTS}/asked/questions",
     message:
         "ask the questions of {wildcards.set}"
     shell:
-        "madi prompts questions --config {input.config} --samples {input.samples} --out {output.questions} --log {log}"
+        "madi prompts questions --config {input.config} --samples {input.samples}"
+        " --cache {params.cache}/{wildcards.set}.jsonl --out {output.questions} --log {log}"

@@ -1,11 +1,57 @@
-# Stage 5: every number of one job's edits.
+# Stage 5: what the judge answers about one job's edits, and every number of them.
 localrules:
     score,
+
+
+# Who asks an endpoint runs where the network is.
+if settle.endpoint(CONFIG, CONFIG.score.judge):
+
+    localrules:
+        score_judge,
 
 
 rule score:
     input:
         expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
+
+
+rule score_judge:
+    input:
+        config=f"{RESULTS}/answers/{{job}}/config.json",
+        edits=f"{RESULTS}/edits/{{job}}/edits.parquet",
+        samples=lambda wildcards: expand(
+            f"{RESULTS}/data/{{set}}/samples.json", set=settle.asked_sets(CONFIG, wildcards.job)
+        ),
+        questions=lambda wildcards: expand(
+            f"{RESULTS}/prompts/{{set}}/questions.parquet", set=settle.asked_sets(CONFIG, wildcards.job)
+        ),
+    output:
+        answers=f"{RESULTS}/answers/{{job}}/answers.parquet",
+    log:
+        f"{LOGS}/score_judge/{{job}}.log",
+    benchmark:
+        f"{TIMINGS}/score_judge/{{job}}.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000 + 30000 * settle.gpus(CONFIG, CONFIG.score.judge),
+        runtime=1440,
+        gpu=settle.gpus(CONFIG, CONFIG.score.judge),
+    params:
+        samples=lambda wildcards: options(
+            "benchmark", f"{RESULTS}/data/{{}}/samples.json", settle.asked_sets(CONFIG, wildcards.job)
+        ),
+        questions=lambda wildcards: options(
+            "questions",
+            f"{RESULTS}/prompts/{{}}/questions.parquet",
+            settle.asked_sets(CONFIG, wildcards.job),
+        ),
+        cache=f"{RESULTS}/asked/answers",
+    message:
+        "judge the edits of {wildcards.job}"
+    shell:
+        "madi score judge --config {input.config} --edits {input.edits} {params.samples} {params.questions}"
+        " --cache {params.cache}/{wildcards.job}.jsonl --out {output.answers} --log {log}"
 
 
 rule score_shard:
@@ -18,11 +64,11 @@ rule score_shard:
         questions=lambda wildcards: expand(
             f"{RESULTS}/prompts/{{set}}/questions.parquet", set=settle.asked_sets(CONFIG, wildcards.job)
         ),
+        answers=f"{RESULTS}/answers/{{job}}/answers.parquet",
         clip=settle.model_files(CONFIG, "clip"),
         dino=settle.model_files(CONFIG, "dino"),
     output:
         scores=f"{RESULTS}/scores/{{job}}/scores.parquet",
-        answers=f"{RESULTS}/scores/{{job}}/answers.parquet",
     log:
         f"{LOGS}/score_shard/{{job}}.log",
     benchmark:
@@ -46,4 +92,4 @@ rule score_shard:
         "score the edits of {wildcards.job}"
     shell:
         "madi score shard --config {input.config} --edits {input.edits} {params.samples} {params.questions}"
-        " --out {output.scores} --answers {output.answers} --log {log}"
+        " --answers {input.answers} --out {output.scores} --log {log}"

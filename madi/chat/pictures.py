@@ -1,0 +1,25 @@
+"""Pictures as a model is shown them: the bytes that there are, unless too large or of a kind it may not know."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from madi import images
+from madi.chat.endpoint import KINDS
+
+MOST_PX = 1568  # px of the longer side: what endpoints scale down to themselves
+
+
+def shown(data: bytes, where: str, most: int = MOST_PX) -> bytes:
+    """PNG, JPEG or WebP of at most `most` px a side. Errors: MadiError naming `where` for what is no picture."""
+    with Image.open(io.BytesIO(data), formats=images.FORMATS) as head:  # its head alone
+        width, height, mode = *head.size, head.mode
+    if max(width, height) <= most and mode in ("RGB", "L") and any(data.startswith(start) for start in KINDS):
+        return data
+    pixels = images.decode(data, where)
+    scale = min(1.0, most / max(width, height))
+    fitted = images.resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+    return images.picture(np.asarray(fitted))["bytes"]

@@ -1,0 +1,77 @@
+"""One judge job: what a judge answers about every edit of a shard, by each protocol of its benchmark."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from madi import samples, shards
+from madi.chat import run as chats
+from madi.config import JudgeSlice
+from madi.records import ANSWER, EDIT
+from madi.samples import Sample
+from madi.score.judges import complex_edit, five, idea_bench, oracle, viescore
+from madi.score.judges.asking import Asking, Case
+from madi.score.rows import by_sample, sample_of
+
+PROTOCOLS = {protocol.NAME: protocol for protocol in (five, complex_edit, idea_bench, viescore)}
+
+
+def run(
+    job: JudgeSlice, edits: Path, files: dict[str, Path], questions: dict[str, Path], out: Path, cache: Path | None
+):
+    """Answers about the edits in `edits` to `out`. files and questions: samples and questions by benchmark.
+
+    cache: where a model's answers are kept, so that nothing is paid twice. Errors: MadiError naming file, row, column.
+    """
+    asked = {name: samples.load(path) for name, path in files.items()}
+    bank = {name: by_sample(path) for name, path in questions.items()}
+    keys = shards.read(edits, EDIT, ["benchmark", "sample_id", "status"])
+    of = [sample_of(key, asked, f"{edits} row {number}") for number, key in enumerate(keys)]
+    chat = chats.open_chat(job.mllm, cache) if job.mllm else chats.told(oracle.NAME, oracle.REVISION)
+    calls = sum(
+        protocol.CALLS * job.rollouts
+        for key, sample in zip(keys, of)
+        for protocol in protocols(job, key["benchmark"], sample)
+        if key["status"] == "ok"
+    )
+    shards.write(out, rows(job, chat, cases(edits, of, bank), calls), ANSWER)
+
+
+def protocols(job: JudgeSlice, benchmark: str, sample: Sample) -> list:
+    """The protocols by which a sample's edits are judged; the oracle can judge nothing whose truth is not told."""
+    if job.mllm is None and "ops" not in sample.spec():
+        return []
+    named = job.protocols.get(benchmark, ())
+    return [PROTOCOLS[name] for name in named if PROTOCOLS[name].asks(sample)]
+
+
+def cases(edits: Path, of: list[Sample], bank: dict) -> Iterator[Case]:
+    """The edits of a shard, streamed. bank: questions by benchmark and sample."""
+    for number, edit in enumerate(shards.stream(edits, EDIT)):
+        image = (edit["image"] or {}).get("bytes") or b""
+        bare = {name: value for name, value in edit.items() if name != "image"}
+        questions = tuple(bank.get(edit["benchmark"], {}).get(edit["sample_id"], ()))
+        yield Case(bare, of[number], image, f"{edits} row {number} column image", questions)
+
+
+def rows(job: JudgeSlice, chat: chats.Chat, found: Iterator[Case], calls: int) -> Iterator[dict]:
+    """The Answer rows of all cases, in their order, those about failed edits among them."""
+    waiting: deque[Asking] = deque()
+
+    def requests():
+        for case in found:
+            for protocol in protocols(job, case.edit["benchmark"], case.sample):
+                for asking in protocol.askings(case, job.rollouts):
+                    waiting.append(asking)
+                    if asking.request is not None:
+                        yield asking.request
+
+    temperature = job.mllm.temperature if job.mllm else 0.0
+    for request, reply in chat.ask(requests(), calls, f"judge {job.job}"):
+        while waiting[0].request is not request:
+            yield from waiting.popleft().rows(None, job.judge, temperature)
+        yield from waiting.popleft().rows(reply, job.judge, temperature)
+    while waiting:
+        yield from waiting.popleft().rows(None, job.judge, temperature)
