@@ -67,11 +67,13 @@ def progress(items: Iterable, total: int, label: str, note: Callable[[], str] = 
             tell(f"{heartbeat(label, done, total, now - start)} {note()}".rstrip())
             last = now
     seconds = time.monotonic() - start
-    tell(f"{label} {done}/{total} done in {clock(seconds)}{rate(done, seconds)}")
+    tell(f"{label} {done}/{total or done} done in {clock(seconds)}{rate(done, seconds)}")
 
 
 def heartbeat(label: str, done: int, total: int, seconds: float) -> str:
-    """The line said after `seconds`, with the time left if the rest goes as fast."""
+    """The line said after `seconds`, with the time left if the rest goes as fast; total 0: nobody knows how many."""
+    if not total and done:
+        return f"{label} {done} in {clock(seconds)}{rate(done, seconds)}"
     share = done / total if total else 1.0
     left = seconds * (total - done) / done if done else 0.0
     return f"{label} {done}/{total} {share:.0%} {clock(left)} left"

@@ -8,6 +8,7 @@ from madi import progress
 def test_heartbeat_tells_the_time_left():
     assert progress.heartbeat("edits", 12, 80, 6.0) == "edits 12/80 15% 0:34 left"
     assert progress.heartbeat("edits", 0, 0, 0.0) == "edits 0/0 100% 0:00 left"
+    assert progress.heartbeat("edits", 50, 0, 10.0) == "edits 50 in 0:10, 5.0 a second"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(3, "0:03"), (760, "12:40"), (3729, "1:02:09"), (-1, "0:00")])

@@ -15,8 +15,12 @@ MOST_PX = 1568  # px of the longer side: what endpoints scale down to themselves
 
 def shown(data: bytes, where: str, most: int = MOST_PX) -> bytes:
     """PNG, JPEG or WebP of at most `most` px a side. Errors: MadiError naming `where` for what is no picture."""
-    with Image.open(io.BytesIO(data), formats=images.FORMATS) as head:  # its head alone
-        width, height, mode = *head.size, head.mode
+    try:
+        with Image.open(io.BytesIO(data), formats=images.FORMATS) as head:  # its head alone
+            width, height, mode = *head.size, head.mode
+    except (OSError, ValueError, Image.DecompressionBombError):
+        images.decode(data, where)  # says what is wrong
+        raise
     if max(width, height) <= most and mode in ("RGB", "L") and any(data.startswith(start) for start in KINDS):
         return data
     pixels = images.decode(data, where)

@@ -29,8 +29,8 @@ ASK = """Picture 1 is to be edited. What is asked for:
 {caption}Look at the picture first. Where the words and the picture disagree, go by the picture.
 Then split the edit into 1 to {steps} steps, in the order in which they should be done. Each step is one short
 imperative sentence in English that names what it is about and where that is, so that it can be followed without the
-others. All steps together make exactly the edit that is asked for, and leave everything else as it is. A simple edit has few
-steps."""
+others. All steps together make exactly the edit that is asked for, and leave everything else as it is. A simple edit
+has few steps."""
 CAPTION = "How the picture was described, which may be wrong:\n{caption}\n"
 PROMPT_SHA = prompt_sha(SYSTEM, ASK, CAPTION)
 MOST_PX = 768  # px: enough to see what is there, and a third of the tiles

@@ -91,7 +91,9 @@ def test_every_op_has_its_own_question():
     for sample in found:
         if sample.count:
             op = sample.spec()["ops"][-1]
-            kinds.setdefault((op["op"], op.get("letter", "") is None), questions.ask(sample, "truth")[3]["text"])
+            kinds.setdefault(
+                (op["op"], op.get("letter", "") is None), questions.from_truth(sample)["questions"][3]["text"]
+            )
     assert {op for op, _ in kinds} == set(templates.OF_OP) - {"wipe"}
     assert len(set(kinds.values())) == len(kinds)
     assert "off" in kinds[("letter", True)] and "bear the letter" in kinds[("letter", False)]
@@ -112,3 +114,23 @@ def test_equal_samples_give_equal_bytes(tmp_path):
     for name, schema in (("questions.parquet", QUESTION), ("plans.parquet", PLAN)):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
         assert shards.read(tmp_path / "a" / name, schema)
+
+
+def test_stretches_of_a_set_have_all_its_plans(train, tmp_path):
+    shards.write(tmp_path / "samples.parquet", (sample.row for sample in train), SAMPLE)
+    parts = []
+    for part in range(3):
+        job = plans(share=1.0).model_copy(update={"shards": 3})
+        parts.append(tmp_path / f"{part}.parquet")
+        plan.run(job, tmp_path / "samples.parquet", parts[-1], part)
+    plan.join(parts, tmp_path / "all.parquet")
+    plan.run(plans(share=1.0), tmp_path / "samples.parquet", tmp_path / "whole.parquet")
+    assert (tmp_path / "all.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
+    assert all(shards.read(part, PLAN) for part in parts)
+
+
+def test_five_questions_fit_any_edit():
+    found = [Sample(sample.row | {"spec": None}, "any.parquet", 0) for sample in samples("emu_edit", 4)]
+    rows = list(questions.questions(found, ASK.model_copy(update={"provider": "general"})))
+    assert len(rows) == 20 and {row["tag"] for row in rows} == {"IF", "IDP", "PQ"}
+    assert all("{" not in row["text"] for row in rows)

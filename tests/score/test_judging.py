@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from madi.score import idea, qa, truthful
-from madi.score.judges import oracle
+from madi.score import idea, qa
+from madi.score.judges import complex_edit, five, idea_bench, oracle, viescore
 
 
 def verdict(following=10.0, identity=10.0, quality=10.0):
@@ -56,25 +56,61 @@ def test_items_are_taken_level_by_level():
     assert oracle.items(asked, verdict(following=2.5, quality=6.9)) == [True, False]
 
 
-def question(tag, number, max_key=5):
-    return {"question_id": f"{tag}{number}", "tag": tag, "max_key": max_key, "prompt_sha": "p"}
+def row(question_id, value, status="ok", rollout=0, reason=None, key=None):
+    return {
+        "question_id": question_id,
+        "value": value,
+        "status": status,
+        "rollout": rollout,
+        "reason": reason,
+        "key": key,
+    }
 
 
-EDIT = {"editor": "ft", "benchmark": "emu_edit", "sample_id": "s", "pause": 0, "seed": 0}
-
-
-def test_answers_carry_their_value_and_undecided_is_said():
-    assert truthful.answer(EDIT, question("IF", 0), 5)["value"] == 10
-    undecided = truthful.answer(EDIT, question("IF", 0), -1)
-    assert (undecided["status"], undecided["value"], undecided["key"]) == ("undecided", None, -1)
-    lost = truthful.answer(EDIT, question("IF", 0), None, "edit failed")
-    assert (lost["status"], lost["value"], lost["key"], lost["reason"]) == ("missing", None, None, "edit failed")
+BANK = [{"question_id": tag, "tag": tag, "max_key": 5} for tag in qa.TAGS]
 
 
 def test_undecided_means_are_excluded_and_unasked_ones_missing():
-    questions = [question("IF", 0), question("IDP", 0), question("PQ", 0)]
-    found = truthful.five(questions, [truthful.answer(EDIT, q, k) for q, k in zip(questions, (5, -1, 0))])
+    found = five.scores([row("IF", 10.0), row("IDP", None, "undecided"), row("PQ", 1.0)], BANK)
     assert (found["qa_if"].value, found["qa_pq"].value) == (10, 1)
     for name in ("qa_idp", "qa_mllm", "qa_mean3"):
         assert (found[name].value, found[name].status, found[name].reason) == (None, "excluded", "undecided")
-    assert {result.status for result in truthful.five([], []).values()} == {"missing"}
+    assert {result.status for result in five.scores([], []).values()} == {"missing"}
+    lost = five.scores([row(tag, None, "missing", reason="refused") for tag in qa.TAGS], BANK)
+    assert {(result.status, result.reason) for result in lost.values()} == {("missing", "refused")}
+
+
+def test_rollouts_of_a_question_are_its_mean_and_a_lost_one_is_no_zero():
+    rows = [row(tag, value, rollout=n) for n, value in enumerate((10.0, 4.0)) for tag in qa.TAGS]
+    rows += [row(tag, None, "missing", 2, "refused") for tag in qa.TAGS]
+    assert five.scores(rows, BANK)["qa_mllm"].value == 7
+
+
+def test_complex_edits_means_are_over_what_was_answered():
+    rows = [row("alignment_if", 8.0), row("alignment_idp", 4.0), row("quality_pq", 6.0)]
+    assert [complex_edit.scores(rows, [])[name].value for name in complex_edit.METRICS] == [8, 4, 6, 6]
+    lost = [row(name, None, "missing", 1, "refused") for name in ("alignment_if", "alignment_idp")]
+    found = complex_edit.scores([*rows, *lost, row("quality_pq", 10.0, rollout=1)], [])
+    assert [found[name].value for name in complex_edit.METRICS] == pytest.approx([8, 4, 8, 20 / 3])
+    assert found["ce_if"].reason == "1 of 2 rollouts missing" and found["ce_pq"].reason is None
+    gone = complex_edit.scores([*lost, row("quality_pq", 10.0)], [])
+    assert (gone["ce_overall"].status, gone["ce_if"].reason, gone["ce_pq"].value) == ("missing", "refused", 10)
+
+
+def test_a_case_passes_by_the_mean_cascade_of_its_whole_rollouts():
+    def call(rollout, keys, status="ok"):
+        return [row(f"item_{n}", None, status, rollout, "refused", key) for n, key in enumerate(keys, 1)]
+
+    found = idea_bench.scores([*call(0, [1, 1, 1, 0, 1, 1]), *call(1, [1, 0, 1, 1, 1, 1])], [])
+    assert found["idea_score"].value == pytest.approx((3 / 6 + 1 / 6) / 2) and found["idea_success"].value == 0
+    found = idea_bench.scores([*call(0, [1] * 6), *call(1, [None] * 6, "missing")], [])
+    assert (found["idea_score"].value, found["idea_score"].reason) == (1, "1 of 2 rollouts missing")
+    assert idea_bench.scores(call(0, [None] * 6, "missing"), [])["idea_success"].status == "missing"
+
+
+def test_viescore_is_the_root_of_the_leasts():
+    names = ("sc_success", "sc_restraint", "pq_naturalness", "pq_clean")
+    found = viescore.scores([row(name, value) for name, value in zip(names, (9.0, 4.0, 9.0, 10.0))], [])
+    assert [found[name].value for name in viescore.METRICS] == pytest.approx([4, 9, 6])
+    half = viescore.scores([row(name, value) for name, value in zip(names, (9.0, 4.0, None, None))], [])
+    assert {result.status for result in half.values()} == {"missing"}

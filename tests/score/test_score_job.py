@@ -9,11 +9,11 @@ import pytest
 import tiny_towers as tiny
 
 from madi import images, records, shards
-from madi.config import ScoreSlice
+from madi.config import JudgeSlice, ScoreSlice
 from madi.errors import MadiError
 from madi.scenes.render import render
 from madi.scenes.world import Scene, Thing
-from madi.score import outcome, pixels
+from madi.score import judge, outcome, pixels
 from madi.score.detect import detections
 from madi.score.embed import Once, direction
 
@@ -81,11 +81,14 @@ def score(folder, towers, samples, edits, questions=None, batch=4):
     if questions is not None:
         shards.write(folder / "questions.parquet", questions, records.QUESTION)
         bank = {name: folder / "questions.parquet" for name in names}
-    facts = {"job": "ft", "name": "test", "threads": 1, "judge": "oracle", "batch": batch}
+    protocols = ["idea_bench"] if questions is None else ["five_questions", "idea_bench"]
+    asked = JudgeSlice(job="ft", judge="oracle", rollouts=1, protocols=dict.fromkeys(names, protocols))
+    facts = {"job": "ft", "name": "test", "threads": 1, "judge": asked, "batch": batch}
     job = ScoreSlice.model_validate(facts | {"clip": str(towers[0]), "dino": str(towers[1])})
     files = {name: folder / "samples.parquet" for name in names}
     out, answers = folder / "scores.parquet", folder / "answers.parquet"
-    run(job, folder / "edits.parquet", files, bank, out, answers)
+    judge.run(asked, folder / "edits.parquet", files, bank, answers, None)
+    run(job, folder / "edits.parquet", files, bank, answers, out)
     rows = shards.read(out, records.SCORE)
     found = {(row["sample_id"], row["pause"], row["metric"], row["against"]): row for row in rows}
     assert len(found) == len(rows) == len({row["score_id"] for row in rows})
@@ -166,13 +169,14 @@ def test_a_copy_and_a_true_target_meet_the_oracles_laws(towers, tmp_path):
     samples = [sample_row(items=ITEMS, local="green circle")]
     edits = [edit_row(render(SOURCE)), edit_row(render(TARGET), pause=8)]
     found, answers = score(tmp_path, towers, samples, edits, question_rows())
-    value = {key[1:3]: row["value"] for key, row in found.items() if key[3] == "truth"}
+    value = {key[1:3]: row["value"] for key, row in found.items() if key[3] in ("truth", "judge")}
     oracle = ("oracle_if", "oracle_idp", "oracle_pq")
     assert [value[0, name] for name in oracle] == pytest.approx([0, 10, 10], abs=0.01)
     assert [value[8, name] for name in oracle] == pytest.approx([10, 10, 10], abs=0.01)
     assert [value[0, name] for name in ("qa_if", "qa_idp", "qa_mllm", "qa_mean3")] == [1, 10, 5.5, 7]
     assert value[8, "qa_mllm"] == 10 and (value[0, "idea_success"], value[8, "idea_success"]) == (0, 1)
-    assert [row["key"] for row in answers] == [0, 0, 5, 5, 5] + [5] * 5
+    five = [row["key"] for row in answers if row["protocol"] == "five_questions"]
+    assert five == [0, 0, 5, 5, 5] + [5] * 5 and len(answers) == 2 * (5 + 6)
     assert found["s0", 0, "clip_t", "local_caption"]["status"] == "ok"
     backends = {key[2]: row["backend"].split("@")[0] for key, row in found.items()}
     assert backends["clip_t"] == "clip" and backends["dino"] == "dino" and backends["l1"] == "pixels"

@@ -29,8 +29,8 @@ ASKS = (
 EDITED = (
     ("clip_i", "source", 0.85, 0.05), ("clip_i", "target", 0.88, 0.05), ("clip_t", "global_caption", 0.27, 0.03),
     ("clip_t", "local_caption", 0.25, 0.03), ("clip_dir", "source", 0.12, 0.08), ("dino", "source", 0.9, 0.06),
-    ("dino", "target", 0.9, 0.05), ("qa_if", "truth", 6.5, 2.5), ("qa_idp", "truth", 7.5, 2.0),
-    ("qa_pq", "truth", 8.0, 1.0), ("oracle_if", "truth", 6.0, 3.0), ("oracle_idp", "truth", 7.5, 2.0),
+    ("dino", "target", 0.9, 0.05), ("qa_if", "judge", 6.5, 2.5), ("qa_idp", "judge", 7.5, 2.0),
+    ("qa_pq", "judge", 8.0, 1.0), ("oracle_if", "truth", 6.0, 3.0), ("oracle_idp", "truth", 7.5, 2.0),
     ("oracle_pq", "truth", 8.5, 1.0),
 )  # fmt: skip
 
@@ -100,12 +100,15 @@ def scored(key: dict) -> dict[tuple[str, str], float]:
         }
     shared, own = stream(key["sample_id"]), stream(*key.values())
     found = {(m, a): at + wide * (0.7 * shared.normal() + 0.5 * own.normal()) for m, a, at, wide in EDITED}
-    for name in ("qa_if", "qa_idp", "qa_pq", "oracle_if", "oracle_idp", "oracle_pq"):
-        found[name, "truth"] = float(np.clip(found[name, "truth"], 1 if name.startswith("qa") else 0, 10))
-    found["qa_mllm", "truth"] = (found["qa_if", "truth"] + found["qa_idp", "truth"]) / 2
-    found["qa_mean3", "truth"] = (2 * found["qa_mllm", "truth"] + found["qa_pq", "truth"]) / 3
+    for tag in ("if", "idp", "pq"):
+        found[f"qa_{tag}", "judge"] = float(np.clip(found[f"qa_{tag}", "judge"], 1, 10))
+        found[f"oracle_{tag}", "truth"] = float(np.clip(found[f"oracle_{tag}", "truth"], 0, 10))
+        if key["benchmark"] == "complex_edit":
+            found[f"ce_{tag}", "judge"] = found[f"oracle_{tag}", "truth"]
+    found["qa_mllm", "judge"] = (found["qa_if", "judge"] + found["qa_idp", "judge"]) / 2
+    found["qa_mean3", "judge"] = (2 * found["qa_mllm", "judge"] + found["qa_pq", "judge"]) / 3
     if key["benchmark"] == "idea_bench":
-        found["idea_success", "truth"] = float(own.random() < 0.6)
+        found["idea_success", "judge"] = float(own.random() < 0.6)
     return found
 
 

@@ -32,8 +32,8 @@ An edit that equals its source has instruction_following 0 and identity_preserva
 for, score each and give the mean. Write your reasons first, then the scores."""
 ALIGNMENT = "Picture 1 is the source, picture 2 its edit. What was asked for:\n{instruction}"
 QUALITY_SYSTEM = """You judge the quality of pictures from 0 to 10: whether light and shadows agree, whether its parts
-belong together, whether edges are clean, and whether it is pleasing as a whole. 10: flawless. 9: a trifle. 7 to 8: small
-flaws. 5 to 6: clear flaws. 3 to 4: many or large flaws. 1 to 2: hardly a picture. 0: none."""
+belong together, whether edges are clean, and whether it is pleasing as a whole. 10: flawless. 9: a trifle. 7 to 8:
+small flaws. 5 to 6: clear flaws. 3 to 4: many or large flaws. 1 to 2: hardly a picture. 0: none."""
 QUALITY = "How good is this picture?"
 
 

@@ -21,10 +21,10 @@ Score = number_words(0, 10)
 SYSTEM = "You judge pictures that models made. None of them shows a real person. Give scores from 0 to 10."
 CONSISTENCY = """Picture 1 is the source, picture 2 its edit. What was asked for:
 {instruction}
-success: how well what was asked for was done (0: not at all, 10: perfectly). restraint: how little was changed beyond it
-(0: another picture, 10: nothing that was not asked for). Write your reasons first."""
-QUALITY = """naturalness: how natural the picture looks as a whole (0: not at all, 10: entirely). clean: how free it is of
-distortions, blur, seams and broken things (0: full of them, 10: free of them). Write your reasons first."""
+success: how well what was asked for was done (0: not at all, 10: perfectly). restraint: how little was changed
+beyond it (0: another picture, 10: nothing that was not asked for). Write your reasons first."""
+QUALITY = """naturalness: how natural the picture looks as a whole (0: not at all, 10: entirely). clean: how free it is
+of distortions, blur, seams and broken things (0: full of them, 10: free of them). Write your reasons first."""
 
 
 class Consistency(Answer):
