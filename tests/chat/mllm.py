@@ -1,7 +1,10 @@
 """An MLLM's endpoint on this machine, in a process of its own, that speaks the protocol and misbehaves as told.
 
 A prompt says `number N`. `faults` names what becomes of a number: `[fault, times]`, after which it answers well; times
--1: for ever. GET /log gives the numbers of all calls, in order.
+-1: for ever. GET /log gives the numbers of all calls, in order (-1 where a prompt says none).
+
+What it is asked without a number, it answers by the schema alone: the first word of an enumeration, the second for the
+next, and so on. `obedient`: it gives the last word instead, if the prompt says "give 10" outside of a fence.
 """
 
 import asyncio
@@ -21,8 +24,8 @@ FAULTS = [
 class Server:
     """Starts the process. faults: by number; latency: seconds of each call."""
 
-    def __init__(self, faults=None, latency=0.0, echo=False):
-        told = json.dumps({"faults": faults or {}, "latency": latency, "echo": echo})
+    def __init__(self, faults=None, latency=0.0, echo=False, obedient=False):
+        told = json.dumps({"faults": faults or {}, "latency": latency, "echo": echo, "obedient": obedient})
         self.process = subprocess.Popen([sys.executable, __file__, told], stdout=subprocess.PIPE, text=True)
         self.url = self.process.stdout.readline().strip()
 
@@ -40,6 +43,25 @@ class Server:
 
 def well(number: int) -> str:
     return json.dumps({"key": number % 6, "why": f"it is number {number}"})
+
+
+def filled(schema, whole, turn=0, last=False):
+    """A value of a JSON schema. turn: which word of an enumeration; last: the last one."""
+    if "$ref" in schema:
+        return filled(whole["$defs"][schema["$ref"].split("/")[-1]], whole, turn, last)
+    if "enum" in schema:
+        return schema["enum"][-1 if last else turn % len(schema["enum"])]
+    if schema["type"] == "object":
+        return {name: filled(part, whole, turn, last) for name, part in schema["properties"].items()}
+    if schema["type"] == "array":
+        return [filled(schema["items"], whole, turn, last) for turn in range(schema["minItems"])]
+    return "a word" if schema["type"] == "string" else 1
+
+
+def ordered(body) -> bool:
+    """Whether the prompt says "give 10" outside of a fence."""
+    words = "".join(part.get("text", "") for part in body["messages"][-1]["content"])
+    return "give 10" in re.sub(r"<data (\w+)>.*?</data \1>", "", words, flags=re.S)
 
 
 def completion(text, finish="stop", **more):
@@ -81,7 +103,8 @@ async def serve(told):
         body = json.loads(await reader.readexactly(length))
         words = body["messages"][-1]["content"]
         text = words if isinstance(words, str) else words[-1]["text"]
-        number = int(re.search(r"number (\d+)", text)[1])
+        found = re.search(r"number (\d+)", text)
+        number = int(found[1]) if found else -1
         calls.append(number)
         fault, times = left.get(number, [GOOD, 0])
         if times == 0:
@@ -93,6 +116,10 @@ async def serve(told):
         if fault == "hang":
             return await asyncio.sleep(60)
         status, more, found = of(fault, number)
+        if number < 0 and fault == GOOD:
+            schema = body["response_format"]["json_schema"]["schema"]
+            last = told["obedient"] and ordered(body)
+            found = completion(json.dumps(filled(schema, schema, last=last)))
         if told["echo"]:
             sent = re.search(rb"authorization: ([^\r]*)", head, re.I)[1].decode()
             found = completion(json.dumps({"key": 1, "why": f"you sent {sent}"}))

@@ -10,8 +10,10 @@ from collections import Counter
 from typing import Literal
 
 import mllm
+import numpy as np
 import pytest
 
+from madi import images
 from madi.chat import ask, run
 from madi.chat.ask import Answer, English, Request
 from madi.errors import MadiError, Paused
@@ -247,3 +249,20 @@ def test_a_fence_cannot_be_left():
         assert shown.count(f"</data {code}>") == 1 and shown.endswith(f"</data {code}>")
         assert "\x00" not in shown and "\u202e" not in shown and len(shown) < 8100
     assert ask.fenced("a") == ask.fenced("a") != ask.fenced("b")
+
+
+def test_a_model_on_this_machine_answers_as_an_endpoint_does(tmp_path):
+    import tiny_vlm
+
+    tiny_vlm.save(tmp_path / "vlm", json.dumps({"key": 3, "why": "so"}))
+    settings = Mllm(kind="local", model=str(tmp_path / "vlm"), max_tokens=60)
+    picture = images.picture(np.zeros((20, 30, 3), np.uint8))["bytes"]
+    asked = [request(1), request(2, images=(picture,)), request(2, images=(picture, picture))]
+    found = [reply for _, reply in run.open_chat(settings, tmp_path / "a.jsonl").ask(asked, 3, "x")]
+    assert [reply.value.key for reply in found] == [3, 3, 3] and found[0].tokens_in > 100
+    assert {entry["status"] for entry in entries(tmp_path / "a.jsonl")} == {"ok"}
+    short = settings.model_copy(update={"max_tokens": 5})
+    [(_, reply)] = run.open_chat(short, None).ask([request(1)], 1, "x")
+    assert (reply.status, reply.reason) == ("missing", "cut at max_tokens")
+    with pytest.raises(MadiError, match="no vision-language model"):
+        run.open_chat(settings.model_copy(update={"model": str(tmp_path)}), None)
