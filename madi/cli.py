@@ -17,7 +17,7 @@ from madi.errors import MadiError
 UsageError = typer.BadParameter.__base__  # typer brings a click of its own
 
 STAGES = {name: f"madi.{name}.verbs" for name in ("data", "prompts", "train", "edit", "score", "tables", "pretrain")}
-STAGES |= {"config": "madi.check", "bench": "madi.bench.verbs", "export": "madi.export"}
+STAGES |= {"config": "madi.check", "bench": "madi.bench.verbs", "export": "madi.export", "asked": "madi.asked"}
 
 
 def application(stages: Iterable[str]) -> typer.Typer:

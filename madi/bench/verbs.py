@@ -74,3 +74,19 @@ def data(
     print(clock.table(made))
     if json is not None:
         clock.write(json, made)
+
+
+@app.command()
+def chat(
+    calls: int = typer.Option(640, min=20, help="Each with a picture, to an endpoint that takes 200 ms."),
+    at_once: int = typer.Option(32, min=1, help="Of ours."),
+    repeats: int = typer.Option(3, min=1, help="Turns."),
+    json: Path | None = typer.Option(None, help="File for the row: name, ours_s, other_s, ratio, tokens (calls), ..."),
+) -> None:
+    """Calls to an MLLM's endpoint: ours at once, the endpoint's own client one after the other, by turns."""
+    from madi.bench import chat, clock
+
+    made = chat.measure(calls, at_once, repeats)
+    print(clock.table(made))
+    if json is not None:
+        clock.write(json, made)

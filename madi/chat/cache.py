@@ -68,10 +68,6 @@ class Cache:
         if self.path is not None:
             os.write(self._file, json.dumps(entry, ensure_ascii=False, sort_keys=True).encode() + b"\n")
 
-    def forget_failures(self) -> None:
-        """Let what failed be asked again."""
-        self.entries = {key: entry for key, entry in self.entries.items() if entry["status"] == "ok"}
-
     def close(self) -> None:
         if self.path is not None:
             os.close(self._file)
