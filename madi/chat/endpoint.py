@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 from dataclasses import dataclass
 
@@ -115,7 +116,7 @@ class Endpoint:
             named = {"name": request.schema.__name__, "schema": schema, "strict": True}
             form = {"response_format": {"type": "json_schema", "json_schema": named}}
         else:
-            system += f"\n\nAnswer with one JSON object of this schema and nothing else: {schema}"
+            system += f"\n\nAnswer with one JSON object of this schema and nothing else: {json.dumps(schema)}"
             form = {"response_format": {"type": "json_object"}} if asked.structured == "json_object" else {}
         messages = [{"role": "system", "content": system}, {"role": "user", "content": content}]
         limits = {asked.max_tokens_as: asked.max_tokens, "temperature": asked.temperature}

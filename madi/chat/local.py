@@ -7,6 +7,7 @@ request, and is asked for its JSON in words: small models often fail at it, and 
 from __future__ import annotations
 
 import hashlib
+import json
 
 from PIL import Image
 
@@ -77,7 +78,7 @@ class Local:
         system = f"{request.system}\n\n{FENCE_RULE}".strip()
         asked = f"{request.prompt}\n\nAnswer with one JSON object of this schema and nothing else: "
         shown = [{"type": "image"} for _ in request.images]
-        turn = [*shown, {"type": "text", "text": f"{system}\n\n{asked}{schema_of(request.schema)}"}]
+        turn = [*shown, {"type": "text", "text": f"{system}\n\n{asked}{json.dumps(schema_of(request.schema))}"}]
         return self.processor.apply_chat_template([{"role": "user", "content": turn}], add_generation_prompt=True)
 
     @staticmethod

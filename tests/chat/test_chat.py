@@ -266,3 +266,17 @@ def test_a_model_on_this_machine_answers_as_an_endpoint_does(tmp_path):
     assert (reply.status, reply.reason) == ("missing", "cut at max_tokens")
     with pytest.raises(MadiError, match="no vision-language model"):
         run.open_chat(settings.model_copy(update={"model": str(tmp_path)}), None)
+
+
+def test_schemas_on_the_wire_need_no_looking_up(tmp_path):
+    from madi.prompts.questions import Five
+
+    told = json.dumps(ask.schema_of(Five))
+    assert not any(word in told for word in ("$ref", "$defs", "Length", "title"))
+    [tags] = {
+        tuple(part["enum"]) for part in [ask.schema_of(Five)["properties"]["questions"]["items"]["properties"]["tag"]]
+    }
+    assert tags == ("IF", "IDP", "PQ") and ask.schema_of(Five)["additionalProperties"] is False
+    assert ask.schema_of(type("Titled", (Answer,), {"__annotations__": {"title": str}}))["properties"].keys() == {
+        "title"
+    }
