@@ -30,7 +30,7 @@ def test_few_jobs_load_a_model(plans, scale, most):
 
 def test_a_stage_is_a_target_of_its_own(fresh):
     plan = fresh.plan("prompts")
-    assert "plan the training edits" in plan and not any(job.startswith(LOADERS) for job in plan)
+    assert "plan the training edits, shard 00000" in plan and not any(job.startswith(LOADERS) for job in plan)
 
 
 def test_every_file_promised_is_there_and_the_samples_may_be_looked_at(smoke):
@@ -42,7 +42,14 @@ def test_every_file_promised_is_there_and_the_samples_may_be_looked_at(smoke):
     assert all((results / path).stat().st_size for path in made)
     timed = {path.parent.name for path in results.glob("timings/*/*.tsv")}
     data = {"data_prepare", "data_latents", "data_check"}
-    assert timed == data | {"prompts_questions", "train_run", "edit_shard", "score_shard"}
+    assert timed == data | {
+        "prompts_plan",
+        "prompts_questions",
+        "train_run",
+        "edit_shard",
+        "score_judge",
+        "score_shard",
+    }
 
 
 def test_slices_are_settled_where_their_jobs_read_them(smoke):
@@ -75,12 +82,12 @@ CHANGES = [  # in which file, from what, to what, and what must then run
         "smoke",
         "{probability: 0.5, ",
         "{probability: 0.6, ",
-        {"train magd_ep", "edit with models", "score the edits of models", *TABLES},
+        {"train magd_ep", "edit with models", "judge the edits of models", "score the edits of models", *TABLES},
     ),
     (
         "smoke",
-        "batch: 64}",
-        "batch: 32}",
+        "  batch: 64\n",
+        "  batch: 32\n",
         {"score the edits of models", "score the edits of references", *TABLES},
     ),
 ]

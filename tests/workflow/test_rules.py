@@ -28,7 +28,7 @@ def test_a_job_calls_the_verb_of_its_name_and_says_what_it_needs(job):
     verb = job.removeprefix(f"{stage}_")
     called = f'"{{params.launch}} {stage} {verb} ' if job == "train_run" else f'"madi {stage} {verb} '
     assert called in body and ("--log-to {log}" if job == "train_run" else "--log {log}") in body
-    assert "--config {input.config}" in body or job == "data_fetch"  # which needs no slice: its options are all
+    assert "--config {input.config}" in body or job in ("data_fetch", "prompts_join")  # which need no slice
     for directive in ("log", "benchmark", "resources", "message", "conda"):
         assert re.search(rf"^    {directive}:", body, re.MULTILINE), directive
 

@@ -58,8 +58,13 @@ rule prompts_join:
         plans=f"{RESULTS}/prompts/plans.parquet",
     log:
         f"{LOGS}/prompts_join.log",
+    benchmark:
+        f"{TIMINGS}/prompts_join.tsv"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
     message:
         "join the plans"
     shell:
