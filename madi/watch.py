@@ -21,7 +21,8 @@ SECONDS = {  # of one job of the demo on two cores, other rules 0; only their ra
     "prompts_questions": 1,
     "train_run": 76,
     "edit_shard": 35,
-    "score_shard": 19,
+    "score_judge": 9,
+    "score_shard": 12,
     "tables_build": 4,
     "tables_page": 2,
 }
