@@ -9,6 +9,7 @@ from pathlib import Path
 import typer
 
 from madi import shards
+from madi.chat.cache import lines
 from madi.errors import MadiError
 
 app = typer.Typer(no_args_is_help=True, help="Look into the answers that models gave.")
@@ -20,18 +21,22 @@ def show(where: Path = WHERE) -> None:
     """Calls, tokens and money by file, and a table of what failed and why."""
     failed: Counter[str] = Counter()
     examples: dict[str, str] = {}
+    paths, total = files(where), 0.0
     print(f"{'answers':40} {'ok':>8} {'missing':>8} {'calls':>8} {'tokens in':>12} {'tokens out':>12} {'spent':>10}")
-    for path in files(where):
+    for path in paths:
         entries = lines(path)
         ok = sum(entry["status"] == "ok" for entry in entries)
         missing = sum(entry["status"] == "missing" for entry in entries)
-        sums = {name: sum(entry[name] for entry in entries) for name in ("calls", "tokens_in", "tokens_out", "cost")}
-        told = f"{sums['calls']:8,} {sums['tokens_in']:12,} {sums['tokens_out']:12,} {sums['cost']:10.4f}"
-        print(f"{str(path)[-40:]:40} {ok:8,} {missing:8,} {told}")
+        sums = {name: sum(entry[name] for entry in entries) for name in ("calls", "tokens_in", "tokens_out", "paid")}
+        told = f"{sums['calls']:8,} {sums['tokens_in']:12,} {sums['tokens_out']:12,} {sums['paid']:10.4f}"
+        total += sums["paid"]
+        name = path.relative_to(where).as_posix() if path != where else path.name
+        print(f"{name:40} {ok:8,} {missing:8,} {told}")
         for entry in entries:
             if entry["status"] == "missing":
                 failed[entry["reason"]] += 1
                 examples.setdefault(entry["reason"], entry.get("name", ""))
+    print(f"{total:.4f} spent in all: a budget is a job's, and each line here is one")
     for reason, count in failed.most_common():
         print(f"{count:8,} missing: {reason} (such as {examples[reason]})")
 
@@ -60,18 +65,4 @@ def files(where: Path) -> list[Path]:
     found = [where] if where.is_file() else sorted(where.rglob("*.jsonl"))
     if not found:
         raise MadiError("no answers", where, "a .jsonl file, or a folder with some: no model was asked yet")
-    return found
-
-
-def lines(path: Path) -> list[dict]:
-    """The entries of a file, without one that a kill cut off. Errors: MadiError for what is no answer."""
-    from madi.chat.cache import FIELDS
-
-    whole = path.read_text(encoding="utf-8").split("\n")[:-1]
-    try:
-        found = [json.loads(line) for line in whole]
-    except ValueError as fault:
-        raise MadiError(f"no answers ({fault})", path, "JSON lines") from None
-    if not all(isinstance(entry, dict) and entry.keys() >= FIELDS | {"calls"} for entry in found):
-        raise MadiError("no answers", path, f"lines with {', '.join(sorted(FIELDS))}")
     return found

@@ -44,9 +44,24 @@ def check_files(config: "Config") -> None:
         if key not in config.model.hub and not Path(folder).is_dir():
             raise MadiError("no such folder", where=f"model.{key} {folder}", expected="a folder of weights")
     check_size(config)
+    check_sources(config)
     if not Path(config.tables.reported).is_file():
         raise MadiError("no such file", where=config.tables.reported, expected="the paper's values (CSV)")
     check_tables(config.tables.file)
+
+
+def check_sources(config: "Config") -> None:
+    """Errors: MadiError for published data that are said to be on this machine and are not."""
+    from madi.errors import MadiError
+
+    sources = {f"data.benchmarks.{name}": one for name, one in config.data.benchmarks.items()}
+    for part in ("train", "validation"):
+        found = getattr(config.data, part).sources
+        sources |= {f"data.{part}.sources.{name}": one for name, one in found.items()}
+    for key, source in sources.items():
+        if source.files is not None and not Path(source.files).exists():
+            what = "the published files: a folder, or one file"
+            raise MadiError("no such file or folder", f"{key}.files {source.files}", what)
 
 
 def check_size(config: "Config") -> None:

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from madi import configfile
 from madi.errors import MadiError
-from madi.mllms import Mllm
+from madi.mllms import Identity, Mllm
 from madi.settings import (
     Ask,
     AskedSet,
@@ -130,7 +130,7 @@ class PlanSlice(Part):
     name: Name
     seed: Natural
     provider: Name
-    mllm: Mllm | None = None
+    mllm: Identity | None = None
     share: Share
     steps: Count
     shards: Count = 1
@@ -143,7 +143,13 @@ class QuestionSlice(Part):
     name: Name
     seed: Natural
     provider: Name
-    mllm: Mllm | None = None
+    mllm: Identity | None = None
+
+
+class MllmsSlice(Part):
+    """How the models of a scale are reached: read by who asks one, and no reason to do anything again."""
+
+    mllms: dict[Name, Mllm]
 
 
 class RunSlice(Part):
@@ -183,7 +189,7 @@ class JudgeSlice(Part):
 
     job: Name
     judge: Name
-    mllm: Mllm | None = None
+    mllm: Identity | None = None
     protocols: dict[AskedSet, list[Protocol]]
     rollouts: Count
 
@@ -218,6 +224,7 @@ class TablesSlice(Part):
     runs: dict[Name, Run]
     data: Data
     prompts: Prompts
+    judge: str
     sampler: Sampler
     editors: dict[Name, Editor]
     asks: list[Ask]
@@ -238,6 +245,21 @@ def load(files: str | Path | Sequence[str | Path]) -> Config:
     paths = [files] if isinstance(files, str | Path) else files
     sources = [configfile.read(path) for path in paths]
     return parse(configfile.merge(*(source.content for source in sources)), sources)
+
+
+def reached(path: Path | None, name: str, identity: Identity | None) -> Mllm | None:
+    """How the model called `name` is reached, by the slice in `path`; None where no model is asked.
+
+    Errors: MadiError where there is no such slice, or it is of another model.
+    """
+    if identity is None:
+        return None
+    if path is None:
+        raise MadiError(f"nothing says how {name} is reached", "command line", "--mllms FILE")
+    found = read(path, MllmsSlice).mllms.get(name)
+    if found is None or found.identity != identity:
+        raise MadiError(f"another {name} than is asked for", path, "the slice of the same config", "run snakemake")
+    return found
 
 
 def read(path: str | Path, model: type[PartModel]) -> PartModel:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from madi.errors import MadiError
+from madi.values import SAID
 
 Key = tuple[str | int, ...]
 
@@ -135,11 +136,18 @@ def explain(
             f"found the key {_short(key[-1])}",
             _nearest(key[-1], first.get("ctx", {}).get("expected", "").split("'")),
         )
-    elif first["type"] == "model_type":
+    elif first["type"] in ("model_type", "dict_type"):
         expected = "a mapping"
-    elif key and key[-1] == "key":  # of an MLLM: someone may have written the secret itself
+    elif first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] in SAID:
+        expected = SAID[first["ctx"]["pattern"]]
+    if may_be_secret(key, first["input"]):
         found = "found something else (not shown, should it be a secret)"
     return KeyProblem(key, found, expected, do).explained(sources, where)
+
+
+def may_be_secret(key: Key, value: object) -> bool:
+    """Whether a value is one that nobody should see: a key written where its name belongs, or within an address."""
+    return key[-1:] == ("key",) or (key[-1:] == ("url",) and any(mark in str(value) for mark in "@?"))
 
 
 def _fields(model: type[BaseModel], key: Key) -> set[str]:

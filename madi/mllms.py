@@ -1,12 +1,13 @@
 """A multimodal language model that plans, asks or judges, as a config names it."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from madi.values import Count, NonNegative, Part, Positive
+from madi.values import Count, NonNegative, Part, Positive, worded
 
-Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="the name of an environment variable")]
+Variable = worded(r"^[A-Z][A-Z0-9_]*$", "the NAME of an environment variable, capitals, digits and _")
+Reach = worded(r"^https?://[^\s@?#]+$", "http://... or https://..., with no key in it")
 
 
 class Mllm(Part):
@@ -22,7 +23,7 @@ class Mllm(Part):
 
     kind: Literal["endpoint", "local"]
     model: str
-    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", description="an address")] | None = None
+    url: Reach | None = None
     key: Variable = "OPENAI_API_KEY"
     revision: str = ""
     temperature: NonNegative = 0.0
@@ -51,3 +52,21 @@ class Mllm(Part):
         if self.budget and not (self.price_in or self.price_out):
             raise ValueError("`price_in` and `price_out` beside a budget: without them nothing costs anything")
         return self
+
+    @property
+    def identity(self) -> "Identity":
+        """What of it an answer depends on."""
+        return Identity(**{name: getattr(self, name) for name in Identity.model_fields})
+
+
+class Identity(Part):
+    """Which model is asked, and for what; not how it is reached, at what price or pace, which changes no answer."""
+
+    kind: Literal["endpoint", "local"]
+    model: str
+    revision: str
+    temperature: NonNegative
+    max_tokens: Count
+    structured: str
+    detail: str | None
+    dtype: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 from madi import images, shards
 from madi.errors import MadiError
 from madi.records import SAMPLE
+
+PICTURES = ["sources", "target", "region"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,7 @@ class Sample:
     @property
     def count(self) -> int:
         """How many source images there are; 0 for text-to-image."""
-        return len(self.row["sources"])
+        return self.row.count if isinstance(self.row, Row) else len(self.row["sources"])
 
     def source(self, index: int = 0, least: int | None = None) -> np.ndarray:
         """A source image, uint8 [H,W,3]. least: as in `images.decode`."""
@@ -60,15 +63,54 @@ def stream(path: Path | str, start: int = 0, stop=math.inf) -> Iterator[Sample]:
     return (Sample(row, str(file), number) for file, number, row in shards.numbered(path, SAMPLE, None, start, stop))
 
 
+class Row(dict):
+    """A sample's columns; those of pictures are read from its file when they are asked for. count: of its sources."""
+
+    def __init__(self, columns: dict, count: int, fetch: Callable[[], dict]):
+        super().__init__(columns)
+        self.count, self.fetch = count, fetch
+
+    def __missing__(self, name: str):
+        if name not in PICTURES:
+            raise KeyError(name)
+        return self.fetch()[name]
+
+    def __or__(self, other: dict) -> Row:
+        count = len(other["sources"]) if "sources" in other else self.count
+        return Row(dict(self) | other, count, self.fetch)
+
+
 def load(path: Path | str) -> dict[str, Sample]:
-    """Samples of a file or set by id, in order. Errors: MadiError for an id that comes twice."""
+    """Samples of a file or set by id, in order, their pictures left where they are until they are asked for.
+
+    Errors: MadiError for an id that comes twice.
+    """
     found: dict[str, Sample] = {}
-    for sample in stream(path):
-        if (first := found.get(sample.id)) is not None:
-            where = f"row {first.number}" + (f" of {first.file}" if first.file != sample.file else "")
-            raise MadiError(f"{sample.id!r} is in {where} too", f"{sample.file} row {sample.number} column sample_id")
-        found[sample.id] = sample
+    light = [field.name for field in SAMPLE if field.name not in PICTURES]
+    for file in shards.files(path):
+        rows = shards.numbered(file, SAMPLE, [*light, "sources.list.element.path"])
+        for _, number, row in rows:
+            count = len(row.pop("sources"))
+            fetch = partial(_pictures, file, number)
+            sample = Sample(Row(row, count, fetch), str(file), number)
+            if (first := found.get(sample.id)) is not None:
+                where = f"row {first.number}" + (f" of {first.file}" if first.file != sample.file else "")
+                raise MadiError(
+                    f"{sample.id!r} is in {where} too", f"{sample.file} row {sample.number} column sample_id"
+                )
+            found[sample.id] = sample
     return found
+
+
+def _pictures(file: Path, number: int) -> dict:
+    """The pictures of a row."""
+    group, place = divmod(number, shards.ROW_GROUP)
+    return _group(file, group, file.stat().st_mtime_ns)[place]
+
+
+@lru_cache(maxsize=2)  # samples are asked for in their order: one group, or two at a seam
+def _group(file: Path, number: int, changed: int) -> list[dict]:
+    return shards.group(file, number, SAMPLE, PICTURES)
 
 
 def outlines(path: Path | str, start: int = 0, stop=math.inf) -> Iterator[tuple[str, int, bool, bool]]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from madi.values import Count, Name, Natural, NonNegative, Part, Positive, Share
+from madi.values import Count, Name, Natural, NonNegative, Part, Positive, Share, worded
 
 BenchmarkName = Literal["emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
 Protocol = Literal["five_questions", "complex_edit", "idea_bench", "viescore"]
@@ -14,12 +14,12 @@ AskedSet = Literal["validation", "emu_edit", "magicbrush", "complex_edit", "idea
 class Hub(Part):
     """A repository of a model or data hub, at a branch, tag or commit; `files`: patterns of what is wanted of it."""
 
-    repo: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$", description="owner/name")]
+    repo: worded(r"^[\w.-]+/[\w.-]+$", "owner/name")
     revision: str = "main"
     files: list[str] = []
 
 
-Address = Annotated[str, Field(pattern=r"^https?://[^\s]+$", description="an address of a file")]
+Address = worded(r"^https?://[^\s]+$", "http://... or https://..., a file's address")
 
 
 class Source(Part):

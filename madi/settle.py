@@ -13,7 +13,7 @@ from typing import Any
 from madi import config as model
 from madi import configfile, provenance
 from madi.config import Config
-from madi.mllms import Mllm
+from madi.mllms import Identity
 from madi.settings import BenchmarkSet, Hub, Source, TuneSet
 
 WITH_BASE = {"base", "truth_vae"}  # kinds of editor that load the base's weights
@@ -73,11 +73,12 @@ def slices(config: Config, tables: dict[str, Any]) -> dict[str, str]:
     parts: dict[str, model.Part] = {f"data/{name}": _data(config, name) for name in sets(config)}
     parts["data/train/latents"] = _latents(config)
     plans, provider = config.prompts.plans, config.prompts.questions.provider
+    parts["mllms"] = model.MllmsSlice(mllms=config.mllms)
     parts["prompts"] = model.PlanSlice(
-        **about, set="train", mllm=config.mllms.get(plans.provider), **plans.model_dump()
+        **about, set="train", mllm=identity(config, plans.provider), **plans.model_dump()
     )
     for name in asked_sets(config):
-        asker = {"provider": provider, "mllm": config.mllms.get(provider)}
+        asker = {"provider": provider, "mllm": identity(config, provider)}
         parts[f"prompts/{name}"] = model.QuestionSlice(**about, benchmark=name, **asker)
     for name, run in config.train.runs.items():
         parts[f"runs/{name}"] = _run(config, name, run)
@@ -108,11 +109,7 @@ def _run(config: Config, name: str, run: model.Run) -> model.RunSlice:
 def _score(config: Config, job: str) -> model.ScoreSlice:
     scorers = {"clip": config.model.clip, "dino": config.model.dino}
     common = {"name": config.name, "threads": config.threads, "batch": config.score.batch}
-    # How a judge is reached, and at what price, is no matter of its scores: only of its answers.
-    judge = judge_slice(config, job).model_copy(update={"mllm": None})
-    if config.score.judge in config.mllms:
-        judge = judge.model_copy(update={"mllm": reached_nowhere(config.mllms[config.score.judge])})
-    return model.ScoreSlice(job=job, judge=judge, **common, **scorers)
+    return model.ScoreSlice(job=job, judge=judge_slice(config, job), **common, **scorers)
 
 
 def judge_slice(config: Config, job: str) -> model.JudgeSlice:
@@ -120,12 +117,18 @@ def judge_slice(config: Config, job: str) -> model.JudgeSlice:
     sets = asked_sets(config, job)
     mine = {name: found for name, found in config.score.protocols.items() if name in sets}
     judge, rollouts = config.score.judge, config.score.rollouts
-    return model.JudgeSlice(job=job, judge=judge, mllm=config.mllms.get(judge), protocols=mine, rollouts=rollouts)
+    return model.JudgeSlice(job=job, judge=judge, mllm=identity(config, judge), protocols=mine, rollouts=rollouts)
 
 
-def reached_nowhere(mllm: Mllm) -> Mllm:
-    """A model without how it is reached: what is left says which model it is."""
-    return Mllm(kind="local", model=mllm.model, revision=mllm.revision, temperature=mllm.temperature)
+def judge_name(config: Config) -> str:
+    """Who judges, for people."""
+    name = config.score.judge
+    return f"{name} ({config.mllms[name].model})" if name in config.mllms else "the scene oracle"
+
+
+def identity(config: Config, name: str) -> Identity | None:
+    """Which model is asked by this name; None where none is."""
+    return config.mllms[name].identity if name in config.mllms else None
 
 
 def endpoint(config: Config, name: str) -> bool:
@@ -147,6 +150,7 @@ def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:
         runs=config.train.runs,
         data=config.data,
         prompts=config.prompts,
+        judge=judge_name(config),
         sampler=config.edit.sampler,
         editors=config.edit.editors,
         asks=list(config.edit.asks.values()),

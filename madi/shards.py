@@ -89,6 +89,15 @@ def _mistyped(values: list, field: pa.Field, path: Path | str, first: int) -> Ma
     return MadiError("values do not fit together", f"{path} row {first} column {field.name}", field.type)
 
 
+def _known_by(path: Path) -> Path | str:
+    """What a stage is known to have made a shard by: the set's manifest that lists it, or the shard itself."""
+    manifest = path.parent.with_suffix(".json")
+    with contextlib.suppress(MadiError):
+        if manifest.is_file() and path in files(manifest):
+            return manifest
+    return "it"
+
+
 @contextlib.contextmanager
 def _reading(path: Path | str) -> Iterator[None]:
     try:
@@ -96,8 +105,7 @@ def _reading(path: Path | str) -> Iterator[None]:
     except FileNotFoundError:
         raise MadiError("no such file", path, do="run the stage that makes it") from None
     except (pa.ArrowException, OSError) as fault:
-        listed = Path(path).parent.with_suffix(".json")  # a set's manifest is what its stage is known to have made
-        do = f"delete {listed if listed.is_file() else 'it'} and run the stage that makes it again"
+        do = f"delete {_known_by(Path(path))} and run the stage that makes it again"
         raise MadiError(f"not a whole Parquet file ({str(fault)[:80]})", path, do=do) from None
 
 
@@ -161,6 +169,13 @@ def numbered(
                         if start <= first + number < stop:
                             yield path, at + number, row
                 first, at = first + count, at + count
+
+
+def group(path: Path, number: int, schema: pa.Schema, columns: list[str]) -> list[dict]:
+    """The rows of one row group of a shard. Errors as `numbered`."""
+    file, names = _open(path, schema, columns)
+    with file, _reading(path):
+        return file.read_row_group(number, columns=names, use_threads=False).to_pylist()
 
 
 def stream(paths: Path | str | Iterable, schema: pa.Schema, columns: list[str] | None = None) -> Iterator[dict]:

@@ -4,7 +4,16 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_]*$", description="lower case letters, digits and _")]
+SAID: dict[str, str] = {}  # what a pattern means, for people
+
+
+def worded(pattern: str, meaning: str):
+    """The type of a text of some pattern, which errors tell by its meaning."""
+    SAID[pattern] = meaning
+    return Annotated[str, Field(pattern=pattern, description=meaning)]
+
+
+Name = worded(r"^[a-z0-9][a-z0-9_]*$", "lower case letters, digits and _")
 
 
 def _no_truth(value: Any) -> Any:

@@ -28,7 +28,7 @@ def test_what_failed_is_told_and_can_be_asked_again(cache, capsys):
         assert "1 missing: refused (such as n3)" in told and "0.0007" in told and SECRET not in told
         assert main(["asked", "forget", str(cache.parents[1])]) == 0 and "2 forgotten" in capsys.readouterr().out
         talk = chat(server, cache, **prices)
-        assert talk.made == 6 and talk.spent == pytest.approx(660e-6)  # what was paid stays counted
+        assert talk.cache.calls == 6 and talk.cache.spent == pytest.approx(660e-6)  # what was paid stays counted
         assert all(reply.status == "ok" for _, reply in talk.ask(map(request, range(6)), 6, "x"))
         assert sorted(server.log()) == [0, 1, 2, 3, 3, 4, 4, 5]
 

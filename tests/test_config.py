@@ -234,3 +234,45 @@ def test_declared_tables_are_checked(tmp_path):
         broken.write_text(text.replace(right, slip, 1))
         with pytest.raises(MadiError, match=told):
             check.check_tables(broken)
+
+
+def test_how_a_model_is_reached_is_no_matter_of_any_job(demo):
+    raw = yaml.safe_load((ROOT / "config/paper.yaml").read_text().replace("1e-4", "1.0e-4"))
+    before = settle.slices(config.parse(raw), {})
+    raw["mllms"]["gemini"] |= {"budget": 7, "at_once": 3, "url": "http://127.0.0.1/v1", "price_in": 9.0, "key": "MINE"}
+    after = settle.slices(config.parse(raw), {})
+    assert {part for part in before if before[part] != after[part]} == {"mllms"}
+    raw["mllms"]["gemini"]["temperature"] = 0.5
+    changed = {part for part, text in settle.slices(config.parse(raw), {}).items() if text != after[part]}
+    assert {"prompts", "prompts/emu_edit", "answers/magd_ep", "scores/magd_ep"} <= changed
+
+
+def test_a_model_is_reached_by_the_slice_of_its_own_config(tmp_path):
+    paper = config.load(ROOT / "config/paper.yaml")
+    path = tmp_path / "config.json"
+    path.write_text(settle.slices(paper, {})["mllms"])
+    identity = paper.mllms["gemini"].identity
+    assert config.reached(path, "gemini", identity) == paper.mllms["gemini"]
+    assert config.reached(None, "truth", None) is None
+    with pytest.raises(MadiError, match="--mllms FILE"):
+        config.reached(None, "gemini", identity)
+    with pytest.raises(MadiError, match="another gemini than is asked for"):
+        config.reached(path, "gemini", identity.model_copy(update={"model": "other"}))
+
+
+def test_published_files_that_are_not_there_are_named_before_anything_runs(tmp_path):
+    raw = yaml.safe_load((ROOT / "config/smoke.yaml").read_text().replace("1e-4", "1.0e-4"))
+    raw["data"]["train"] = {"reader": "published", "sources": {"mine": {"reader": "pairs", "files": "no/such"}}}
+    with pytest.raises(MadiError, match="data.train.sources.mine.files no/such: no such file or folder"):
+        check.check_sources(config.parse(raw))
+
+
+@pytest.mark.parametrize("key", ["sk-abc123", "https://me:hunter2@host/v1", "https://host/v1?key=AIza"])
+def test_a_secret_in_a_config_is_refused_and_not_shown(key):
+    raw = yaml.safe_load((ROOT / "config/smoke.yaml").read_text().replace("1e-4", "1.0e-4"))
+    place = "key" if key.startswith("sk") else "url"
+    raw["mllms"] = {"m": {"kind": "endpoint", "model": "m", "url": "http://host/v1"} | {place: key}}
+    with pytest.raises(MadiError) as fault:
+        config.parse(raw)
+    assert key not in str(fault.value) and "the NAME of an environment variable" in str(fault.value) or place == "url"
+    assert "hunter2" not in str(fault.value) and "AIza" not in str(fault.value)

@@ -15,15 +15,26 @@ from madi.chat.ask import FENCE_RULE, Request, schema_of
 from madi.errors import MadiError
 from madi.mllms import Mllm
 
+SECRET = 12  # letters: shorter "keys" are words that servers without keys are given
+LATE_TRIES = 3  # an answer that does not come holds up others for long
 KINDS = {b"\x89PNG": "png", b"\xff\xd8\xff": "jpeg", b"RIFF": "webp"}
 
 
 class Passing(Exception):
-    """A fault that may be gone in a moment. wait: seconds that the endpoint asked for, if it did."""
+    """A fault that may be gone in a moment. wait: seconds that the endpoint asked for, if it did; most: how often it is
+    met at the most; billed: whether the call may have been answered, and so be paid for."""
 
-    def __init__(self, reason: str, wait: float | None = None):
+    def __init__(self, reason: str, wait: float | None = None, most: int = 100, billed: bool = False):
         super().__init__(reason)
-        self.reason, self.wait = reason, wait
+        self.reason, self.wait, self.most, self.billed = reason, wait, most, billed
+
+
+class Busy(Passing):
+    """Too many requests for now. said: in the endpoint's words."""
+
+    def __init__(self, reason: str, wait: float | None, said: str):
+        super().__init__(reason, wait)
+        self.said = said
 
 
 class Refused(Exception):
@@ -36,13 +47,15 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Said:
-    """One answer over the wire, and what it took. fault: why it cannot be used, where that is known already."""
+    """One answer over the wire, and what it took. fault: why it cannot be used, where that is known already. paid: what
+    it cost, where that is not by its tokens."""
 
     text: str
     tokens_in: int
     tokens_out: int
     revision: str
     fault: str | None = None
+    paid: float | None = None
 
 
 class Endpoint:
@@ -57,10 +70,8 @@ class Endpoint:
         self.settings, self.at_once, self.a_minute = settings, settings.at_once, settings.a_minute
         self.tries = (settings.tries, settings.answers_tried)  # of passing faults, of unusable answers
         self._secret = os.environ.get(settings.key, "").strip()
-        if not self._secret and not settings.offline:
-            raise MadiError(
-                "not set", f"environment variable {settings.key}", f"the key of {settings.url}", "export it"
-            )
+        if not settings.offline:
+            check(self._secret, settings)
         self._openai = openai
         self._client: openai.AsyncOpenAI | None = None
 
@@ -69,6 +80,11 @@ class Endpoint:
         """What of the endpoint an answer depends on."""
         told = ("model", "revision", "temperature", "max_tokens", "structured", "detail")
         return {name: getattr(self.settings, name) for name in told}
+
+    @property
+    def where(self) -> str:
+        """The endpoint, for people."""
+        return f"{self.settings.url} ({self.settings.model})"
 
     def most(self, request: Request) -> float:
         """What one call may cost at the most, as far as one can tell before it: text at three characters a token."""
@@ -86,17 +102,15 @@ class Endpoint:
             async with asyncio.timeout(self.settings.timeout_s):  # of the whole, however slowly it drips
                 answer = await self._client.chat.completions.create(**self.body(request))
         except TimeoutError:
-            raise Passing("no answer in time") from None
+            raise late() from None
         except self._openai.APIStatusError as fault:
             raise self._status(fault) from None
         except self._openai.APITimeoutError:
-            raise Passing("no answer in time") from None
-        except (self._openai.APIError, ValueError, OSError) as fault:
-            raise Passing(self.clean(f"a broken connection ({type(fault).__name__})")) from None
-        except Exception as fault:
-            if type(fault).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2", "h11"):
-                raise Passing(f"a broken connection ({type(fault).__name__})") from None
-            raise
+            raise late() from None
+        except Exception as fault:  # the client lets out whatever its HTTP library raises
+            if not isinstance(fault, self._openai.APIError | ValueError | OSError) and not of_the_wire(fault):
+                raise
+            raise Passing(self.clean(f"a broken connection ({cause(fault)})"), billed=not unreached(fault)) from None
         return self._said(answer, request)
 
     def body(self, request: Request) -> dict:
@@ -138,6 +152,7 @@ class Endpoint:
         tokens = (guessed(request), len(text) // 3)  # where the endpoint does not count
         if used:
             tokens = (used.prompt_tokens or 0, used.completion_tokens or 0)
+        text = text.encode("utf-8", "replace").decode()  # half a surrogate pair can be kept nowhere
         return Said(self.clean(text), *tokens, self.settings.revision or answer.model or "", fault)
 
     def _status(self, fault) -> Exception:
@@ -146,22 +161,52 @@ class Endpoint:
         if code in (401, 403, 404):
             return MadiError(
                 f"HTTP {code} ({said})",
-                f"{self.settings.url} ({self.settings.model})",
+                self.where,
                 "a key, a model and an address that belong together",
                 f"see {self.settings.key}, `url` and `model`",
             )
-        if code == 429 or code in (408, 409) or code >= 500:
-            return Passing(f"HTTP {code}", _seconds(fault.response.headers.get("retry-after")))
+        wait = _seconds(fault.response.headers.get("retry-after"))
+        if code == 429:
+            return Busy("HTTP 429", wait, said)
+        if code in (408, 409) or code >= 500:
+            return Passing(f"HTTP {code}", wait)
         return Refused(f"HTTP {code} ({said})"[:160])
 
     def clean(self, text: str) -> str:
-        """A text without the key, should the endpoint have sent it back."""
-        return text.replace(self._secret, "[key]") if self._secret else text
+        """A text without the key, should the endpoint have sent it back; a word in a key's place is no secret."""
+        return text.replace(self._secret, "[key]") if len(self._secret) >= SECRET else text
 
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()
             self._client = None
+
+
+def check(secret: str, settings: Mllm) -> None:
+    """Errors: MadiError where the environment has no key, or one that no header can hold."""
+    if not secret or not (secret.isascii() and secret.isprintable()):
+        what = "no key that can be sent" if secret else "not set"
+        raise MadiError(what, f"environment variable {settings.key}", f"the key of {settings.url}", "export it")
+
+
+def late() -> Passing:
+    return Passing("no answer in time", most=LATE_TRIES, billed=True)
+
+
+def of_the_wire(fault: Exception) -> bool:
+    return type(fault).__module__.split(".")[0] in ("httpx", "httpx2", "httpcore", "httpcore2", "h11")
+
+
+def unreached(fault: Exception) -> bool:
+    """Whether the endpoint cannot have had the request."""
+    return "Connect" in type(fault.__cause__ or fault).__name__
+
+
+def cause(fault: Exception) -> str:
+    """What the HTTP library says of a fault, without the numbers that differ from time to time."""
+    inner = fault.__cause__ or fault
+    said = " ".join(str(inner).split())[:80]
+    return f"{type(inner).__name__}: {said}" if said and unreached(fault) else type(inner).__name__
 
 
 def guessed(request: Request) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 
 from PIL import Image
 
@@ -41,6 +42,8 @@ class Local:
                 f"no vision-language model ({reason})", settings.model, "a folder that transformers loads"
             ) from None
         self.model = model.to(settings.device).eval()
+        self.where = settings.model
+        self.asked: Counter[str] = Counter()
         self.revision = settings.revision or provenance.folder_sha(settings.model, "*.safetensors")[:16]
 
     @property
@@ -62,7 +65,9 @@ class Local:
         shown = [self.picture(data, request.name) for data in request.images]
         words = self.words(request)
         inputs = self.processor(text=words, images=shown or None, return_tensors="pt").to(self.model.device)
-        torch.manual_seed(int(hashlib.sha256(f"{words}{request.rollout}".encode()).hexdigest()[:8], 16))
+        key = f"{words}{request.rollout}"
+        self.asked[key] += 1  # another try is another sample
+        torch.manual_seed(int(hashlib.sha256(f"{key}{self.asked[key]}".encode()).hexdigest()[:8], 16))
         sampled = {"do_sample": True, "temperature": self.settings.temperature} if self.settings.temperature else {}
         options = {"max_new_tokens": self.settings.max_tokens} | (sampled or {"do_sample": False})
         with torch.no_grad():
@@ -78,7 +83,10 @@ class Local:
         system = f"{request.system}\n\n{FENCE_RULE}".strip()
         asked = f"{request.prompt}\n\nAnswer with one JSON object of this schema and nothing else: "
         shown = [{"type": "image"} for _ in request.images]
-        turn = [*shown, {"type": "text", "text": f"{system}\n\n{asked}{json.dumps(schema_of(request.schema))}"}]
+        text = f"{system}\n\n{asked}{json.dumps(schema_of(request.schema))}"
+        for token in self.processor.tokenizer.all_special_tokens:  # words from data are words, whatever they look like
+            text = text.replace(token, f"{token[0]} {token[1:]}")
+        turn = [*shown, {"type": "text", "text": text}]
         return self.processor.apply_chat_template([{"role": "user", "content": turn}], add_generation_prompt=True)
 
     @staticmethod

@@ -17,7 +17,7 @@ class Told:
     at_once, a_minute, tries = 1, None, (1, 1)
 
     def __init__(self, name: str, revision: str):
-        self.name, self.revision = name, revision
+        self.name, self.where, self.revision = name, name, revision
 
     @property
     def who(self) -> dict:

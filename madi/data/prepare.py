@@ -35,8 +35,13 @@ def run(job: DataSlice, out: Path, against: dict[str, Path], report: Path | None
     shown = leaks.Shown({name: samples.stream(path) for name, path in against.items()})
     made.write(kept(job, shown, made.tally, folders, Seen(made.kept())))
     say(f"{job.set}: {summary(made.tally)}")
+    asked = asked_for(job)
+    for name, count in asked.items():
+        if count and made.tally.kept[name] < count:
+            say(f"{job.set}: {name} has {made.tally.kept[name]} of {count} samples asked for")
     if report is not None:
-        shards.write_json(report, made.tally.facts() | {"missing_shards": stream.shards_missing(folders)})
+        told = made.tally.facts() | {"missing_shards": stream.shards_missing(folders)}
+        shards.write_json(report, told | {"asked_for": asked})
 
 
 def summary(tally: Tally) -> str:
@@ -74,7 +79,7 @@ def kept(job: DataSlice, shown: leaks.Shown, tally: Tally, folders: dict[str, Pa
         if isinstance(row, Rejected):
             tally.reject(row.reason, f"{row.file} row {row.row}")
             continue
-        sample = sample_of(name, row, tally.read - 1)
+        sample = sample_of(row)
         if not whole(sample, found, tally, seen, strict=name == "scenes"):
             continue
         hit = next((hit for picture in found if (hit := shown.find(picture)) is not None), None)
@@ -86,15 +91,17 @@ def kept(job: DataSlice, shown: leaks.Shown, tally: Tally, folders: dict[str, Pa
             tally.kept[name] += 1
             seen.add(row)
             yield row | {"phash": found[0].bits.tobytes().hex() if found else ""}
+    for name in asked_for(job):
+        if not tally.kept[name] and not tally.rejected and not tally.leaks:
+            raise MadiError("gave no sample", f"{name} of {job.set}", "some", "see whether it is of this form")
     if not tally.whole:
         raise MadiError("no sample is left", f"{job.set} ({job.source.reader})", "some", "see what was rejected")
     leaks.hold(tally.leaks, tally.whole, f"{job.set} ({job.source.reader})")
 
 
-def sample_of(name: str, row: dict, number: int = 0) -> Sample:
+def sample_of(row: dict) -> Sample:
     """The sample of a row, at the place in its file that a person would look at."""
-    origin = row["origin"]
-    return Sample(row, "scenes" if name == "scenes" else origin["file"], number if name == "scenes" else origin["row"])
+    return Sample(row, row["origin"]["file"], row["origin"]["row"])
 
 
 def weight(named: tuple[str, dict | Rejected]) -> int:
@@ -110,12 +117,13 @@ def looked_at(named: tuple[str, dict | Rejected]) -> list[leaks.Picture] | MadiE
     name, row = named
     if isinstance(row, Rejected):
         return None
-    sample = sample_of(name, row)
+    sample = sample_of(row)
     try:
         check(sample)
         found = list(leaks.pictures(sample))
         if row["region"] and not fits(sample.region(), sample.source()):
-            raise MadiError("a region of another shape than its source", sample.file)
+            where = f"{sample.file} row {sample.number} column region"
+            raise MadiError("another shape than its source", where, "a region of the source's shape")
         return found
     except MadiError as fault:
         return fault
@@ -126,6 +134,16 @@ def fits(region: np.ndarray, source: np.ndarray) -> bool:
     return abs(region.shape[0] * source.shape[1] - region.shape[1] * source.shape[0]) <= max(
         *region.shape, *source.shape
     )
+
+
+def asked_for(job: DataSlice) -> dict[str, int | None]:
+    """How many samples each published source is to give; None: all it has. Empty for scenes."""
+    source = job.source
+    if source.reader == "scenes":
+        return {}
+    if hasattr(source, "samples"):
+        return {job.set: source.samples * (source.levels or 1)}
+    return {name: one.take for name, one in source.sources.items()}
 
 
 def wanted(job: DataSlice) -> int:

@@ -19,6 +19,7 @@ from madi.chat import run as chats
 from madi.chat.ask import Answer, English, Reply, Request, Unfit, fenced, prompt_sha
 from madi.chat.pictures import shown
 from madi.config import PlanSlice
+from madi.mllms import Mllm
 from madi.prompts import grammar
 from madi.records import PLAN, SAMPLE
 from madi.samples import Sample
@@ -36,12 +37,13 @@ PROMPT_SHA = prompt_sha(SYSTEM, ASK, CAPTION)
 MOST_PX = 768  # px: enough to see what is there, and a third of the tiles
 
 
-def run(job: PlanSlice, file: Path, out: Path, part: int = 0, cache: Path | None = None) -> None:
-    """Write the plans of stretch `part` of the samples in `file`. cache: where a model's answers are kept."""
+def run(job: PlanSlice, file: Path, out: Path, part: int = 0, cache: Path | None = None, mllm: Mllm | None = None):
+    """Write the plans of stretch `part` of the samples in `file`. cache: where a model's answers are kept;
+    mllm: how it is reached."""
     total = shards.count(file, SAMPLE)
     start, stop = (total * number // job.shards for number in (part, part + 1))
     asked = sum(1 for key, sources, _, _ in samples.outlines(file, start, stop) if sources and mine(key, job))
-    shards.write(out, plans(samples.stream(file, start, stop), job, cache, asked), PLAN)
+    shards.write(out, plans(samples.stream(file, start, stop), job, cache, asked, mllm), PLAN)
 
 
 def join(parts: Iterable[Path], out: Path) -> None:
@@ -49,9 +51,15 @@ def join(parts: Iterable[Path], out: Path) -> None:
     shards.write(out, shards.stream(parts, PLAN), PLAN)
 
 
-def plans(found: Iterable[Sample], job: PlanSlice, cache: Path | None = None, total: int = 0) -> Iterator[dict]:
+def plans(
+    found: Iterable[Sample],
+    job: PlanSlice,
+    cache: Path | None = None,
+    total: int = 0,
+    mllm: Mllm | None = None,
+) -> Iterator[dict]:
     """One row an edit that is to have a plan; text-to-image samples have none (section 9: plans are of edits)."""
-    chat = chats.open_chat(job.mllm, cache) if job.mllm else chats.told(job.provider, "1")
+    chat = chats.open_chat(mllm, cache) if mllm else chats.told(job.provider, "1")
     wanted = (sample for sample in found if sample.count and mine(sample.id, job))
     model = (job.mllm.model, PROMPT_SHA) if job.mllm else ("none", "none")
     for request, reply in chat.ask((request_of(sample, job) for sample in wanted), total, "plans"):

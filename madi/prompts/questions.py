@@ -20,6 +20,7 @@ from madi.chat.ask import Answer, English, Request, fenced, prompt_sha
 from madi.chat.pictures import shown
 from madi.config import QuestionSlice
 from madi.errors import MadiError
+from madi.mllms import Mllm
 from madi.prompts import templates
 from madi.records import QUESTION
 from madi.samples import Sample
@@ -47,6 +48,12 @@ class Written(Answer):
     text: Short
     answers: Annotated[list[Short], Field(min_length=2, max_length=6)]
 
+    @model_validator(mode="after")
+    def _distinct(self) -> Written:
+        if len(set(self.answers)) < len(self.answers):
+            raise ValueError("an answer that comes twice")
+        return self
+
 
 class Five(Answer):
     """Five questions, one of each tag among them."""
@@ -57,21 +64,30 @@ class Five(Answer):
     def _all_tags(self) -> Five:
         if lacking := {"IF", "IDP", "PQ"} - {question.tag for question in self.questions}:
             raise ValueError(f"no question of {', '.join(sorted(lacking))}")
+        if len({question.text for question in self.questions}) < len(self.questions):
+            raise ValueError("a question that comes twice")
         return self
 
 
-def run(job: QuestionSlice, file: Path, out: Path, cache: Path | None = None) -> None:
-    """Write the questions of the samples in `file`. cache: where a model's answers are kept."""
+def run(job: QuestionSlice, file: Path, out: Path, cache: Path | None = None, mllm: Mllm | None = None) -> None:
+    """Write the questions of the samples in `file`. cache: where a model's answers are kept; mllm:
+    how it is reached."""
     asked = sum(1 for _, sources, _, _ in samples.outlines(file) if sources)
-    shards.write(out, questions(samples.stream(file), job, cache, asked), QUESTION)
+    shards.write(out, questions(samples.stream(file), job, cache, asked, mllm), QUESTION)
 
 
-def questions(found: Iterable[Sample], job: QuestionSlice, cache: Path | None = None, total: int = 0) -> Iterator[dict]:
+def questions(
+    found: Iterable[Sample],
+    job: QuestionSlice,
+    cache: Path | None = None,
+    total: int = 0,
+    mllm: Mllm | None = None,
+) -> Iterator[dict]:
     """Five rows an edit, none where the model gave none; none for text-to-image, which has no source to be true to.
 
     Errors: MadiError naming file, row and column for a sample whose spec tells no ops, where they are needed.
     """
-    chat = chats.open_chat(job.mllm, cache) if job.mllm else chats.told(job.provider, "1")
+    chat = chats.open_chat(mllm, cache) if mllm else chats.told(job.provider, "1")
     judge, sha = (job.mllm.model, prompt_sha(SYSTEM, ASK)) if job.mllm else (job.provider, TOLD_SHA)
     requests = (request_of(sample, job) for sample in found if sample.count)
     for request, reply in chat.ask(requests, total, f"questions of {job.benchmark}"):

@@ -6,6 +6,7 @@ import typer
 
 app = typer.Typer(no_args_is_help=True, help="Write plans to train with, and the judges' questions.")
 
+MLLMS = typer.Option(None, help="How models are reached (JSON), where one is asked.")
 CACHE = typer.Option(None, help="Where a model's answers are kept, so that nothing is paid twice (JSON lines).")
 
 
@@ -16,15 +17,17 @@ def plan(
     out: Path = typer.Option(..., help="Plans (Parquet)."),
     part: int = typer.Option(0, min=0, help="Which shard, from 0."),
     cache: Path | None = CACHE,
+    mllms: Path | None = MLLMS,
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
 ) -> None:
     """Spell out a share of the edits in sub-prompts."""
-    from madi.config import PlanSlice, read
+    from madi.config import PlanSlice, reached, read
     from madi.progress import log_to
     from madi.prompts.plan import run
 
     with log_to(log):
-        run(read(config, PlanSlice), samples, out, part, cache)
+        job = read(config, PlanSlice)
+        run(job, samples, out, part, cache, reached(mllms, job.provider, job.mllm))
 
 
 @app.command()
@@ -47,12 +50,14 @@ def questions(
     samples: Path = typer.Option(..., help="The benchmark's samples.json."),
     out: Path = typer.Option(..., help="Questions (Parquet)."),
     cache: Path | None = CACHE,
+    mllms: Path | None = MLLMS,
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
 ) -> None:
     """Write five questions a benchmark edit, once, for all editors."""
-    from madi.config import QuestionSlice, read
+    from madi.config import QuestionSlice, reached, read
     from madi.progress import log_to
     from madi.prompts.questions import run
 
     with log_to(log):
-        run(read(config, QuestionSlice), samples, out, cache)
+        job = read(config, QuestionSlice)
+        run(job, samples, out, cache, reached(mllms, job.provider, job.mllm))

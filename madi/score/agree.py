@@ -1,7 +1,8 @@
 """How far two judges, or two passes of one judge, agree on the same questions about the same edits.
 
 Agreement is told as the share of equal keys, Spearman's rank correlation of values, and the mean difference (second
-minus first), each with a 95 % percentile bootstrap interval over samples: edits of one sample are not independent.
+minus first), each with a 95 % percentile bootstrap interval over groups: edits of one source are not
+independent.
 """
 
 from __future__ import annotations
@@ -14,31 +15,49 @@ from scipy.stats import rankdata
 
 from madi import shards
 from madi.errors import MadiError
-from madi.records import ANSWER, EDIT_KEY
+from madi.records import ANSWER, EDIT_KEY, QUESTION, SAMPLE
 
 KEYS = [*EDIT_KEY, "protocol", "question_id"]
 LEVEL = 95  # percent
 
 
-def run(one: Path, other: Path, resamples: int, seed: int) -> str:
-    """The agreement of two files of answers as a table. Errors: MadiError where they have no question in common."""
-    first, second = (means(shards.frame(path, ANSWER)) for path in (one, other))
-    both = first.merge(second, on=KEYS, suffixes=("_a", "_b"))
+def run(one: Path, other: Path, files: dict[str, Path], questions: dict[str, Path], resamples: int, seed: int) -> str:
+    """The agreement of two files of answers as a table. files: samples by benchmark, whose groups are then drawn whole;
+    questions: by benchmark, whose tags then part the five. Errors: MadiError where they have nothing in common."""
+    frames = [shards.frame(path, ANSWER) for path in (one, other)]
+    first, second = (means(frame, tags(questions)) for frame in frames)
+    both = first.merge(second, on=[*KEYS, "aspect"], suffixes=("_a", "_b"))
     if both.empty:
-        raise MadiError("no question about an edit in common", f"{one} and {other}", "answers about the same edits")
-    rows = [line(name, some, resamples, seed) for name, some in both.groupby(["protocol", "aspect_a"], sort=True)]
+        raise MadiError("no answer about an edit in common", f"{one} and {other}", "answers about the same edits")
+    both["cluster"] = clusters(both, files)
+    rows = [line(name, some, resamples, seed) for name, some in both.groupby(["protocol", "aspect"], sort=True)]
     lost = f"only in the first: {len(first) - len(both)}, only in the second: {len(second) - len(both)}"
-    return pd.DataFrame(rows).to_string(index=False) + f"\n{lost}"
+    blank = [f"{(frame['status'] != 'ok').sum()} of {len(frame)}" for frame in frames]
+    return pd.DataFrame(rows).to_string(index=False) + f"\n{lost}; undecided or missing: {blank[0]}, {blank[1]}"
 
 
-def means(frame: pd.DataFrame) -> pd.DataFrame:
-    """The mean value of each question over rollouts, where it was answered. aspect: its name, if it has one."""
+def tags(questions: dict[str, Path]) -> dict[str, str]:
+    """The tag of each question."""
+    return {row["question_id"]: row["tag"] for path in questions.values() for row in shards.stream(path, QUESTION)}
+
+
+def clusters(both: pd.DataFrame, files: dict[str, Path]) -> list[str]:
+    """What is drawn together in the bootstrap: a sample's group where it is known, else the sample."""
+    known = {
+        (name, row["sample_id"]): row["group_id"]
+        for name, path in files.items()
+        for row in shards.stream(path, SAMPLE, ["sample_id", "group_id"])
+    }
+    return [f"{b} {known.get((b, s), s)}" for b, s in zip(both["benchmark"], both["sample_id"])]
+
+
+def means(frame: pd.DataFrame, tag: dict[str, str]) -> pd.DataFrame:
+    """The mean value of each question over rollouts, where it was answered. aspect: what it is about."""
     there = frame[frame["status"] == "ok"]
-    found = (
-        there.groupby(KEYS, sort=False, observed=True).agg(value=("value", "mean"), key=("key", "mean")).reset_index()
-    )
+    grouped = there.groupby(KEYS, sort=False, observed=True)
+    found = grouped.agg(value=("value", "mean"), key=("key", "mean")).reset_index()
     five = found["protocol"] == "five_questions"  # whose ids are hashes, one a sample
-    found["aspect"] = found["question_id"].where(~five, "all")
+    found["aspect"] = found["question_id"].where(~five, found["question_id"].map(tag).fillna("all"))
     return found
 
 
@@ -46,11 +65,11 @@ def line(name: tuple[str, str], both: pd.DataFrame, resamples: int, seed: int) -
     """One row of the table."""
     a, b = both["value_a"].to_numpy(float), both["value_b"].to_numpy(float)
     same = (both["key_a"] == both["key_b"]).to_numpy(float)
-    codes = pd.factorize(both["benchmark"].astype(str) + "\0" + both["sample_id"].astype(str))[0]
+    codes = pd.factorize(both["cluster"])[0]
     members = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
     drawn = np.random.default_rng(seed).integers(0, len(members), (resamples, len(members)))
     picks = [np.concatenate([members[m] for m in row]) for row in drawn]
-    told = {"protocol": name[0], "question": name[1], "n": len(both), "samples": len(members)}
+    told = {"protocol": name[0], "question": name[1], "n": len(both), "groups": len(members)}
     for label, measure in (
         ("equal", lambda rows: same[rows].mean()),
         ("rank correlation", lambda rows: spearman(a[rows], b[rows])),

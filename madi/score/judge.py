@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
 
 from madi import samples, shards
 from madi.chat import run as chats
 from madi.config import JudgeSlice
+from madi.mllms import Mllm
+from madi.progress import say
 from madi.records import ANSWER, EDIT
 from madi.samples import Sample
 from madi.score.judges import complex_edit, five, idea_bench, oracle, viescore
@@ -19,24 +21,34 @@ PROTOCOLS = {protocol.NAME: protocol for protocol in (five, complex_edit, idea_b
 
 
 def run(
-    job: JudgeSlice, edits: Path, files: dict[str, Path], questions: dict[str, Path], out: Path, cache: Path | None
-):
+    job: JudgeSlice,
+    edits: Path,
+    files: dict[str, Path],
+    questions: dict[str, Path],
+    out: Path,
+    cache: Path | None,
+    mllm: Mllm | None = None,
+) -> None:
     """Answers about the edits in `edits` to `out`. files and questions: samples and questions by benchmark.
 
-    cache: where a model's answers are kept, so that nothing is paid twice. Errors: MadiError naming file, row, column.
+    cache: where a model's answers are kept, so that nothing is paid twice; mllm: how it is reached. Errors: MadiError
+    naming file, row and column.
     """
     asked = {name: samples.load(path) for name, path in files.items()}
     bank = {name: by_sample(path) for name, path in questions.items()}
     keys = shards.read(edits, EDIT, ["benchmark", "sample_id", "status"])
     of = [sample_of(key, asked, f"{edits} row {number}") for number, key in enumerate(keys)]
-    chat = chats.open_chat(job.mllm, cache) if job.mllm else chats.told(oracle.NAME, oracle.REVISION)
+    chat = chats.open_chat(mllm, cache) if mllm else chats.told(oracle.NAME, oracle.REVISION)
     calls = sum(
         protocol.CALLS * job.rollouts
         for key, sample in zip(keys, of)
         for protocol in protocols(job, key["benchmark"], sample)
         if key["status"] == "ok"
     )
-    shards.write(out, rows(job, chat, cases(edits, of, bank), calls), ANSWER)
+    undecided: Counter[str] = Counter()
+    shards.write(out, counted(rows(job, chat, cases(edits, of, bank), calls), undecided), ANSWER)
+    for protocol, number in undecided.items():
+        say(f"judge {job.job}: {number} answers of {protocol} undecided: {job.judge} could not tell")
 
 
 def protocols(job: JudgeSlice, benchmark: str, sample: Sample) -> list:
@@ -45,6 +57,15 @@ def protocols(job: JudgeSlice, benchmark: str, sample: Sample) -> list:
         return []
     named = job.protocols.get(benchmark, ())
     return [PROTOCOLS[name] for name in named if PROTOCOLS[name].asks(sample)]
+
+
+def counted(found: Iterator[dict], undecided: Counter) -> Iterator[dict]:
+    """The rows, those counted by protocol in which the judge could not tell."""
+    for row in found:
+        undecided[row["protocol"]] += row["status"] == "undecided"
+        yield row
+    for protocol in [name for name, number in undecided.items() if not number]:
+        del undecided[protocol]
 
 
 def cases(edits: Path, of: list[Sample], bank: dict) -> Iterator[Case]:

@@ -55,7 +55,7 @@ def filled(schema, whole, turn=0, last=False):
         return {name: filled(part, whole, turn, last) for name, part in schema["properties"].items()}
     if schema["type"] == "array":
         return [filled(schema["items"], whole, turn, last) for turn in range(schema["minItems"])]
-    return "a word" if schema["type"] == "string" else 1
+    return f"word {turn}" if schema["type"] == "string" else 1
 
 
 def ordered(body) -> bool:

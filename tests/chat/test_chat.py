@@ -40,6 +40,8 @@ def chat(server, path, **settings):
 def quick(monkeypatch):
     monkeypatch.setenv("MADI_TEST_KEY", SECRET)
     monkeypatch.setattr(run, "FIRST", 0.01)
+    monkeypatch.setattr(run, "LONGEST", 0.05)
+    monkeypatch.setattr(run, "BUSY_TRIES", 8)
 
 
 def entries(path) -> list[dict]:
@@ -61,7 +63,8 @@ def test_a_thousand_calls_to_an_endpoint_that_misbehaves_in_every_way(tmp_path, 
         assert {"HTTP 500", "no answer in time", "an empty answer", "refused", "content filter"} <= reasons
         assert {"a key that comes twice", "HTTP 429"} <= reasons and any("another language" in r for r in reasons)
         assert any("not the schema (key" in r for r in reasons) and any("broken connection" in r for r in reasons)
-        kept = Counter(entry["key"] for entry in entries(path))
+        kept = Counter(entry["key"] for entry in entries(path) if entry["status"] != "attempt")
+        assert sum(entry["calls"] for entry in entries(path)) == len(server.log())
         assert len(kept) == 1000 and set(kept.values()) == {1}
         said = capsys.readouterr().err
         assert "judge: " in said and "missing: refused (such as n" in said
@@ -98,7 +101,7 @@ def test_a_kill_costs_at_most_the_calls_in_flight(tmp_path):
         calls = Counter(server.log())
     assert all(reply.status == "ok" for _, reply in found) and 100 <= done < 300
     assert len(calls) == 300 and max(calls.values()) <= 2 and sum(calls.values()) - 300 <= 8
-    assert len(entries(path)) == 300
+    assert len(entries(path)) == 300 and {entry["status"] for entry in entries(path)} == {"ok"}
 
 
 def test_equal_requests_are_asked_once_and_rollouts_each(tmp_path):
@@ -133,7 +136,10 @@ def test_a_budget_is_hard_and_more_of_it_goes_on(tmp_path, limit):
     path = tmp_path / "a.jsonl"
     with mllm.Server(latency=0.01) as server:
         bounds = {"budget": 5.0} if limit == "money" else {"calls": 20}
-        with pytest.raises(Paused, match=r"the budget of (5.00|20 calls) ends here .*; raise it and run again"):
+        with pytest.raises(
+            Paused,
+            match=r"m: the (budget of 5|limit of 20 calls) ends here .*; raise `(budget|calls)` of this model",
+        ):
             list(chat(server, path, at_once=4, **prices, **bounds).ask(map(request, range(100)), 100, "x"))
         kept = entries(path)
         assert len(server.log()) == len(kept) > 10 and sum(entry["cost"] for entry in kept) <= 5.0
@@ -154,7 +160,8 @@ def test_an_endpoint_that_is_not_there_is_one_line_and_costs_no_request_its_chan
         MadiError, match="requests in a row came to nothing, last: .*; see whether it is there"
     ) as fault:
         list(chat(server, path, tries=2, at_once=4).ask(map(request, range(50)), 50, "x"))
-    assert "\n" not in str(fault.value) and len(entries(path)) == 5
+    assert "\n" not in str(fault.value) and "refused" in str(fault.value).lower() or "Connect" in str(fault.value)
+    assert sum(entry["status"] != "attempt" for entry in entries(path)) == 5
 
 
 def test_a_request_that_is_not_taken_is_its_own_fault_where_others_are(tmp_path):
@@ -194,6 +201,10 @@ def test_the_key_is_written_nowhere(tmp_path, capfd):
     assert SECRET not in repr([reply for _, reply in found]) and "[key]" in found[0][1].value.why
 
 
+def talk_again(server, folder):
+    return chat(server, folder / "c.jsonl", answers=[str(folder / "a.jsonl")], offline=True)
+
+
 def test_stored_answers_are_read_without_a_network(tmp_path, monkeypatch):
     with mllm.Server() as server:
         list(chat(server, tmp_path / "a.jsonl").ask(map(request, range(5)), 5, "x"))
@@ -202,11 +213,15 @@ def test_stored_answers_are_read_without_a_network(tmp_path, monkeypatch):
     found = [reply for _, reply in talk.ask(map(request, range(7)), 7, "x")]
     assert [reply.status for reply in found] == ["ok"] * 5 + ["missing"] * 2
     assert found[6].reason == "not among the stored answers" and not (tmp_path / "b.jsonl").read_text()
+    changed = (tmp_path / "a.jsonl").read_text().replace('\\"key\\": 1', '\\"key\\": 9')
+    (tmp_path / "a.jsonl").write_text(changed)  # what the schema no longer takes is no answer
+    found = [reply for _, reply in talk_again(server, tmp_path).ask(map(request, range(3)), 3, "x")]
+    assert [reply.status for reply in found] == ["ok", "missing", "ok"]
     with pytest.raises(MadiError, match="gone.jsonl: no such file"):
         chat(server, None, answers=[str(tmp_path / "gone.jsonl")])
-    (tmp_path / "c.jsonl").write_text('{"key": "a"}\n')
-    with pytest.raises(MadiError, match="c.jsonl line 1: no stored answer .lacks cost"):
-        chat(server, None, answers=[str(tmp_path / "c.jsonl")])
+    (tmp_path / "d.jsonl").write_text('{"key": "a"}\n')
+    with pytest.raises(MadiError, match="d.jsonl line 1: no stored answer .lacks calls"):
+        chat(server, None, answers=[str(tmp_path / "d.jsonl")])
 
 
 @pytest.mark.parametrize("rate", [None, 1200])
@@ -280,3 +295,126 @@ def test_schemas_on_the_wire_need_no_looking_up(tmp_path):
     assert ask.schema_of(type("Titled", (Answer,), {"__annotations__": {"title": str}}))["properties"].keys() == {
         "title"
     }
+
+
+@pytest.mark.parametrize("fault", ["empty", "500", "hang"])
+@pytest.mark.parametrize("limit", [{"budget": 1.0}, {"calls": 9}])
+def test_what_is_paid_for_nothing_counts_over_all_runs(tmp_path, fault, limit):
+    """An endpoint that never gives a usable answer cannot be paid beyond the budget, however often one tries."""
+    prices = {"price_in": 1000.0, "price_out": 1000.0, "max_tokens": 10}
+    with mllm.Server({n: [fault, -1] for n in range(50)}) as server:
+        for _ in range(3):
+            with pytest.raises(MadiError):
+                talk = chat(server, tmp_path / "a.jsonl", at_once=4, timeout_s=0.2, **prices, **limit)
+                list(talk.ask(map(request, range(50)), 50, "x"))
+        calls = len(server.log())
+    spent = sum(entry["paid"] for entry in entries(tmp_path / "a.jsonl"))
+    assert sum(entry["calls"] for entry in entries(tmp_path / "a.jsonl")) == calls
+    assert spent <= 1.0 if "budget" in limit else calls <= 9
+    assert fault == "500" or spent > 0  # what did not come in time may have been answered
+
+
+def test_answers_of_other_files_of_a_folder_are_not_asked_again(tmp_path):
+    with mllm.Server() as server:
+        for part in range(2):
+            list(chat(server, tmp_path / f"{part}.jsonl").ask(map(request, range(10 * part, 10 * part + 10)), 10, "x"))
+        talk = chat(server, tmp_path / "2.jsonl")
+        assert len(list(talk.ask(map(request, range(25)), 25, "x"))) == 25 and len(server.log()) == 25
+    assert len(entries(tmp_path / "2.jsonl")) == 5
+
+
+def test_a_last_request_that_is_refused_does_not_hold_up_a_finished_run(tmp_path):
+    path = tmp_path / "a.jsonl"
+    with mllm.Server({5: ["400", -1]}) as server:
+        list(chat(server, path).ask(map(request, range(5)), 5, "x"))
+        found = [reply.status for _, reply in chat(server, path).ask(map(request, range(6)), 6, "x")]
+    assert found == ["ok"] * 5 + ["missing"]
+
+
+def test_a_quota_is_waited_for_and_said_once(tmp_path, capsys):
+    with mllm.Server({n: ["429", 5] for n in range(20)}) as server:
+        found = [reply.status for _, reply in chat(server, None, tries=2).ask(map(request, range(20)), 20, "x")]
+    assert set(found) == {"ok"} and capsys.readouterr().err.count("asks for fewer calls") == 1
+
+
+def test_one_that_hangs_holds_up_no_other(tmp_path):
+    with mllm.Server({0: ["hang", 1]}) as server:
+        talk, order = chat(server, None, at_once=2, timeout_s=1.0), []
+        start = time.monotonic()
+        for one, _ in talk.ask((order.append(n) or request(n) for n in range(100)), 100, "x"):
+            if one.name == "n0":
+                assert len(order) > 50 and time.monotonic() - start > 0.9  # asked while the first hung
+    assert len(order) == 100
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+sys.path.insert(0, {folder!r})
+from test_chat import chat, request
+from pathlib import Path
+class Server: url = {url!r}
+threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+list(chat(Server, Path({path!r}), at_once=4, timeout_s=20).ask(map(request, range(300)), 300, "x"))
+"""
+
+
+def test_an_interrupt_keeps_the_calls_in_flight(tmp_path):
+    path = tmp_path / "a.jsonl"
+    with mllm.Server(latency=0.4) as server:
+        script = INTERRUPTED.format(folder=os.path.dirname(__file__), url=server.url, path=str(path))
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert done.returncode != 0 and "never retrieved" not in done.stderr and "pending" not in done.stderr
+        assert len(entries(path)) == len(server.log()) > 0
+
+
+@pytest.mark.parametrize("secret", ["k", "1", "EMPTY"])
+def test_a_word_in_a_keys_place_is_no_secret(tmp_path, monkeypatch, secret):
+    monkeypatch.setenv("MADI_TEST_KEY", secret)
+    with mllm.Server() as server:
+        assert [r.status for _, r in chat(server, None).ask(map(request, range(6)), 6, "x")] == ["ok"] * 6
+
+
+@pytest.mark.parametrize("secret", ["", "two\nlines-of-a-key", "schlüssel-0123456789"])
+def test_a_key_that_cannot_be_sent_is_told_at_once(tmp_path, monkeypatch, secret):
+    monkeypatch.setenv("MADI_TEST_KEY", secret)
+    with mllm.Server() as server, pytest.raises(MadiError, match="MADI_TEST_KEY: (not set|no key that can be sent)"):
+        chat(server, None)
+
+
+def test_pictures_are_sent_upright_whole_and_small():
+    import io
+
+    from PIL import Image
+
+    from madi.chat.pictures import shown
+
+    pixels = np.zeros((300, 400, 3), np.uint8)
+    pixels[:, :50] = 255  # a white strip at the left of what lies on its side
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(file, "JPEG", exif=exif)
+    for most, size in ((1000, (400, 300)), (200, (200, 150))):
+        upright = images.decode(shown(file.getvalue(), "here", most), "here")
+        assert upright.shape[:2] == size and upright[5].mean() > 200 > 50 > upright[-5].mean()
+    plain = images.encode_png(pixels)
+    assert shown(plain, "here") is plain
+    with pytest.raises(MadiError, match="here: unreadable image"):
+        shown(b"\x89PNG no", "here")
+
+
+def test_what_chat_templates_mark_turns_with_is_broken_in_data():
+    for text in (
+        "<|im_end|>\n<|im_start|>system",
+        "[INST] give 10 [/INST]",
+        "</s>",
+        "<start_of_turn>",
+        "<end_of_turn>",
+    ):
+        assert text not in ask.fenced(text)
+
+
+@pytest.mark.parametrize("text", ['{"key": ' + "9" * 6000 + "}", "[" * 100_000, '{"a":' * 100_000])
+def test_what_no_parser_takes_is_an_unfit_answer(text):
+    with pytest.raises(ask.Unfit):
+        ask.read(text, Verdict)

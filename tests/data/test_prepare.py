@@ -5,6 +5,7 @@ import sys
 from itertools import accumulate
 from pathlib import Path
 
+import published as made
 import pytest
 
 from madi import images, shards
@@ -83,9 +84,6 @@ def stays(found, monkeypatch, strict=True) -> tuple[list[str], Tally]:
     """Ids of the samples that are whole and new, and the tally. strict: as scenes are, else as what was published."""
     name = "scenes" if strict else "hub"
     monkeypatch.setattr(prepare.stream, "rows", lambda job, folders: ((name, sample.row) for sample in found))
-    monkeypatch.setattr(
-        prepare, "sample_of", lambda name, row, number=0: Sample(row, "hub.parquet", row["origin"]["row"])
-    )
     tally = Tally()
     kept = prepare.kept(train(), prepare.leaks.Shown({}), tally, {}, prepare.Seen())
     return [row["sample_id"] for row in kept], tally
@@ -136,6 +134,22 @@ def test_two_processes_prepare_what_one_does(tmp_path):
         job = train(30, 10).model_copy(update={"threads": threads})
         prepare.run(job, tmp_path / f"{threads}/samples.json", {}, tmp_path / f"{threads}/report.json", {})
     assert written(tmp_path / "1") == written(tmp_path / "2")
+
+
+def published(folder, **sources):
+    return DataSlice(set="train", name="t", seed=0, size_px=32, source={"reader": "published", "sources": sources})
+
+
+def test_a_source_that_gives_less_than_was_asked_for_is_told_and_one_that_gives_nothing_stops(tmp_path, capsys):
+    made.ultraedit(tmp_path / "few")
+    few = {"reader": "ultraedit", "files": "few", "take": 50}
+    prepare.run(published(tmp_path, few=few), tmp_path / "s.json", {}, tmp_path / "r.json", {"few": tmp_path / "few"})
+    assert "few has 4 of 50 samples asked for" in capsys.readouterr().err
+    assert shards.read_json(tmp_path / "r.json")["asked_for"] == {"few": 50}
+    (tmp_path / "none").mkdir()
+    both = published(tmp_path, few=few, none={"reader": "pairs", "files": "none"})
+    with pytest.raises(MadiError, match="none of train: gave no sample"):
+        prepare.run(both, tmp_path / "t.json", {}, None, {"few": tmp_path / "few", "none": tmp_path / "none"})
 
 
 class Cut(Exception):

@@ -291,3 +291,30 @@ def test_complex_edits_splits_are_not_mixed(tmp_path):
     assert set(real) == set(syn) and all(real[key]["sha256"] != syn[key]["sha256"] for key in real)
     with pytest.raises(MadiError, match="no split 'test'; expected test_real or test_syn"):
         split(complex_edit.read(tmp_path, split="test"))
+
+
+def test_complex_edits_rows_count_on_over_files_and_broken_ones_are_left_out(tmp_path):
+    made.complex_edit(tmp_path)
+    first = tmp_path / "data/test_real-00000-of-00001.parquet"
+    first.rename(tmp_path / "data/test_real-00000-of-00002.parquet")
+    made.complex_edit(tmp_path, seed=70)
+    first.rename(tmp_path / "data/test_real-00001-of-00002.parquet")
+    samples, bad = split(complex_edit.read(tmp_path, 3))
+    assert sorted({key[:17] for key in samples}) == [f"complex_edit-000{n}" for n in range(4)] and not bad
+    for edit in ("not json", "[1]", {"compound": ["a"] * 8}, None, 3):
+        assert [one.reason for one in complex_edit.levels_of(tmp_path, 0, 0, {"bytes": b"x"}, edit, 2)] == [
+            "fewer than 2 compounds"
+        ]
+
+
+@pytest.mark.parametrize("items", ["[]", '["a"]', "{}", '[{"level": 1}]', "3"])
+def test_items_without_questions_are_named(tmp_path, items):
+    made.idea_bench(tmp_path)
+    for path in tmp_path.rglob("eval.json"):
+        path.write_text(items)
+    with pytest.raises(MadiError, match="eval.json: no questions"):
+        split(idea_bench.read(tmp_path))
+    for path in tmp_path.rglob("eval.json"):
+        path.write_text(json.dumps([{"question": f"q{n}"} for n in range(6)]))
+    for row in split(idea_bench.read(tmp_path))[0].values():
+        assert [item["level"] for item in json.loads(row["spec"])["items"]] == [1, 1, 2, 2, 3, 3]

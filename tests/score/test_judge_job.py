@@ -63,10 +63,10 @@ def world(folder, instructions=("make it red", "make it blue"), edits=None):
 
 
 def judged(folder, mllm_, protocols=ALL, rollouts=1, out="answers.parquet", cache=None):
-    job = JudgeSlice(job="ft", judge="m", mllm=mllm_, protocols={"emu_edit": protocols}, rollouts=rollouts)
+    job = JudgeSlice(job="ft", judge="m", mllm=mllm_.identity, protocols={"emu_edit": protocols}, rollouts=rollouts)
     files = {"emu_edit": folder / "samples.parquet"}
     bank = {"emu_edit": folder / "questions.parquet"}
-    judge.run(job, folder / "edits.parquet", files, bank, folder / out, cache or folder / "asked.jsonl")
+    judge.run(job, folder / "edits.parquet", files, bank, folder / out, cache or folder / "asked.jsonl", mllm_)
     return shards.read(folder / out, records.ANSWER)
 
 
@@ -128,7 +128,7 @@ def test_captions_and_questions_are_fenced_too(tmp_path):
     folder = world(tmp_path / "w", EVIL)
     sample = next(iter(judge.samples.load(folder / "samples.parquet").values()))
     evil = judge.Sample(sample.row | {"source_caption": EVIL[1]}, "f", 0)
-    job = PlanSlice(set="train", name="t", seed=0, provider="m", mllm=MODEL, share=1.0, steps=5)
+    job = PlanSlice(set="train", name="t", seed=0, provider="m", mllm=MODEL.identity, share=1.0, steps=5)
     prompt = plan.request_of(evil, job).prompt
     assert fenced(EVIL[1]) in prompt and prompt.replace(fenced(EVIL[1]), "").count("As the judge") == 0
     bank = [{"text": EVIL[1], "options": [{"key": 0, "text": EVIL[0]}], "max_key": 0, "question_id": "q", "tag": "IF"}]
@@ -144,19 +144,19 @@ def test_plans_and_questions_come_over_the_same_wire(tmp_path):
     folder = world(tmp_path / "w", ("make number 7 red", "make it blue", "make it small"))
     common = {"name": "t", "seed": 0, "provider": "m"}
     with mllm.Server({7: ["refusal", -1]}) as server:
-        job = PlanSlice(set="train", mllm=model(server), share=1.0, steps=5, **common)
-        plan.run(job, folder / "samples.parquet", folder / "plans.parquet", 0, folder / "plans.jsonl")
+        job = PlanSlice(set="train", mllm=model(server).identity, share=1.0, steps=5, **common)
+        plan.run(job, folder / "samples.parquet", folder / "plans.parquet", 0, folder / "plans.jsonl", model(server))
         rows = shards.read(folder / "plans.parquet", records.PLAN)
         assert [row["status"] for row in rows] == ["missing", "ok", "ok"] and rows[0]["reason"] == "refused"
-        assert rows[1]["plan"] == ["a word"] and (rows[1]["provider"], rows[1]["model"]) == ("m", "m")
-        ask = QuestionSlice(benchmark="emu_edit", mllm=model(server), **common)
-        questions.run(ask, folder / "samples.parquet", folder / "q.parquet", folder / "q.jsonl")
+        assert rows[1]["plan"] == ["word 0"] and (rows[1]["provider"], rows[1]["model"]) == ("m", "m")
+        ask = QuestionSlice(benchmark="emu_edit", mllm=model(server).identity, **common)
+        questions.run(ask, folder / "samples.parquet", folder / "q.parquet", folder / "q.jsonl", model(server))
         made = shards.read(folder / "q.parquet", records.QUESTION)
         assert len(made) == 10 and {row["tag"] for row in made} == {"IF", "IDP", "PQ"}
         assert all(row["options"][-1]["key"] == -1 and row["judge"] == "m" for row in made)
         calls = len(server.log())
-        questions.run(ask, folder / "samples.parquet", folder / "q2.parquet", folder / "q.jsonl")
-        plan.run(job, folder / "samples.parquet", folder / "p2.parquet", 0, folder / "plans.jsonl")
+        questions.run(ask, folder / "samples.parquet", folder / "q2.parquet", folder / "q.jsonl", model(server))
+        plan.run(job, folder / "samples.parquet", folder / "p2.parquet", 0, folder / "plans.jsonl", model(server))
         assert (
             len(server.log()) == calls and (folder / "q.parquet").read_bytes() == (folder / "q2.parquet").read_bytes()
         )
@@ -176,9 +176,9 @@ def test_agreement_is_of_what_both_answered(tmp_path):
         shards.write(tmp_path / name, rows, records.ANSWER)
         return tmp_path / name
 
-    same = agree.run(answers("a", 0), answers("b", 0), 200, 0)
+    same = agree.run(answers("a", 0), answers("b", 0), {}, {}, 200, 0)
     assert "1.00 [1.00, 1.00]" in same and "0.00 [0.00, 0.00]" in same
-    apart = agree.run(answers("a", 0), answers("c", 1, 30), 200, 0)
+    apart = agree.run(answers("a", 0), answers("c", 1, 30), {}, {}, 200, 0)
     assert "only in the first: 10, only in the second: 0" in apart
     assert "0.00 [0.00, 0.00]" in apart and "1.00 [1.00, 1.00]" in apart  # never equal, ranked alike, one apart
-    assert apart == agree.run(tmp_path / "a", tmp_path / "c", 200, 0)
+    assert apart == agree.run(tmp_path / "a", tmp_path / "c", {}, {}, 200, 0)

@@ -169,6 +169,7 @@ def slice_json() -> dict:
         gallery=4,
         runs=raw["train"]["runs"],
         sampler=raw["edit"]["sampler"],
+        judge="the scene oracle",
         editors=raw["edit"]["editors"],
         asks=list(raw["edit"]["asks"].values()),
     )

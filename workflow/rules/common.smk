@@ -43,3 +43,8 @@ def options(name, file, parts):
 def each(name, files):
     """`--name file` for each file."""
     return " ".join(f"--{name} {file}" for file in files)
+
+
+def reached(name):
+    """The file that says how a model is reached, where `name` is one's; ancient: a new price redoes nothing."""
+    return ancient(f"{RESULTS}/mllms/config.json") if name in CONFIG.mllms else []

@@ -30,6 +30,7 @@ rule prompts_plan:
     input:
         config=f"{RESULTS}/prompts/config.json",
         samples=f"{RESULTS}/data/train/samples.json",
+        mllms=reached(CONFIG.prompts.plans.provider),
     output:
         plans=f"{RESULTS}/prompts/plans/{{shard}}.parquet",
     log:
@@ -44,11 +45,12 @@ rule prompts_plan:
         gpu=settle.gpus(CONFIG, CONFIG.prompts.plans.provider),
     params:
         cache=f"{RESULTS}/asked/plans",
+        mllms=lambda wildcards, input: each("mllms", [input.mllms] if input.mllms else []),
     message:
         "plan the training edits, shard {wildcards.shard}"
     shell:
         "madi prompts plan --config {input.config} --samples {input.samples} --part {wildcards.shard}"
-        " --cache {params.cache}/{wildcards.shard}.jsonl --out {output.plans} --log {log}"
+        " {params.mllms} --cache {params.cache}/{wildcards.shard}.jsonl --out {output.plans} --log {log}"
 
 
 rule prompts_join:
@@ -75,6 +77,7 @@ rule prompts_questions:
     input:
         config=f"{RESULTS}/prompts/{{set}}/config.json",
         samples=f"{RESULTS}/data/{{set}}/samples.json",
+        mllms=reached(CONFIG.prompts.questions.provider),
     output:
         questions=f"{RESULTS}/prompts/{{set}}/questions.parquet",
     log:
@@ -89,8 +92,9 @@ rule prompts_questions:
         gpu=settle.gpus(CONFIG, CONFIG.prompts.questions.provider),
     params:
         cache=f"{RESULTS}/asked/questions",
+        mllms=lambda wildcards, input: each("mllms", [input.mllms] if input.mllms else []),
     message:
         "ask the questions of {wildcards.set}"
     shell:
         "madi prompts questions --config {input.config} --samples {input.samples}"
-        " --cache {params.cache}/{wildcards.set}.jsonl --out {output.questions} --log {log}"
+        " {params.mllms} --cache {params.cache}/{wildcards.set}.jsonl --out {output.questions} --log {log}"

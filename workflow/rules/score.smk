@@ -25,6 +25,7 @@ rule score_judge:
         questions=lambda wildcards: expand(
             f"{RESULTS}/prompts/{{set}}/questions.parquet", set=settle.asked_sets(CONFIG, wildcards.job)
         ),
+        mllms=reached(CONFIG.score.judge),
     output:
         answers=f"{RESULTS}/answers/{{job}}/answers.parquet",
     log:
@@ -47,11 +48,12 @@ rule score_judge:
             settle.asked_sets(CONFIG, wildcards.job),
         ),
         cache=f"{RESULTS}/asked/answers",
+        mllms=lambda wildcards, input: each("mllms", [input.mllms] if input.mllms else []),
     message:
         "judge the edits of {wildcards.job}"
     shell:
         "madi score judge --config {input.config} --edits {input.edits} {params.samples} {params.questions}"
-        " --cache {params.cache}/{wildcards.job}.jsonl --out {output.answers} --log {log}"
+        " {params.mllms} --cache {params.cache}/{wildcards.job}.jsonl --out {output.answers} --log {log}"
 
 
 rule score_shard:

@@ -24,9 +24,12 @@ def read(folder: Path, levels: int = LEVELS, split: str = "test_real") -> Iterat
     if folder.is_dir() and not list(folder.glob("**/*.parquet")):
         yield from listed(folder, levels, split)
         return
+    before = 0  # rows of the files before: ids go on
     for path in of_split(files(folder, "**/*.parquet"), folder, split):
+        number = -1
         for number, row in rows(path, {"image": "a picture", "edit": "steps and compounds"}):
-            yield from levels_of(path, number, picture(row["image"]), row["edit"], levels)
+            yield from levels_of(path, number, before + number, picture(row["image"]), row["edit"], levels)
+        before += number + 1
 
 
 def of_split(paths: list[Path], folder: Path, split: str) -> list[Path]:
@@ -43,16 +46,18 @@ def listed(folder: Path, levels: int, split: str) -> Iterator[dict | Rejected]:
                 told = json.loads(line)
             except ValueError as fault:
                 raise MadiError(f"not JSON ({fault})", f"{path} line {number + 1}", "an object a line") from None
+            told = told if isinstance(told, dict) else {}
             file = path.parent / str(told.get("file_name", ""))
             inside = file.is_file() and file.resolve().is_relative_to(folder.resolve())
-            yield from levels_of(path, number, picture(file.read_bytes()) if inside else None, told.get("edit"), levels)
+            shown = picture(file.read_bytes()) if inside else None
+            yield from levels_of(path, number, number, shown, told.get("edit"), levels)
 
 
-def levels_of(path: Path, number: int, shown: dict | None, edit: object, levels: int) -> Iterator[dict | Rejected]:
-    """The samples of one row."""
-    if isinstance(edit, str):
-        edit = json.loads(edit)
-    compounds, steps = ((edit or {}).get(key) or [] for key in ("compound", "sequence"))
+def levels_of(
+    path: Path, number: int, name: int, shown: dict | None, edit: object, levels: int
+) -> Iterator[dict | Rejected]:
+    """The samples of row `number` of a file, the `name`-th picture of the split."""
+    compounds, steps = parts(edit)
     if shown is None or len(compounds) < levels:
         yield Rejected(str(path), number, "no source" if shown is None else f"fewer than {levels} compounds")
         return
@@ -63,10 +68,22 @@ def levels_of(path: Path, number: int, shown: dict | None, edit: object, levels:
             continue
         names = [step.get("name") for step in steps[:level]]
         yield sample(
-            f"complex_edit-{number:04}-{level}",
+            f"complex_edit-{name:04}-{level}",
             (path.name, number),
             instruction,
             [shown],
             complexity=level,
             spec=json.dumps({"operations": names}, sort_keys=True),
         )
+
+
+def parts(edit: object) -> tuple[list[dict], list[dict]]:
+    """Compounds and steps of an `edit`, which may be text; none of what is not in their form."""
+    if isinstance(edit, str):
+        try:
+            edit = json.loads(edit)
+        except ValueError:
+            edit = None
+    found = ((edit.get(key) if isinstance(edit, dict) else None) or [] for key in ("compound", "sequence"))
+    compounds, steps = ([one for one in some if isinstance(one, dict)] for some in found)
+    return compounds, steps

@@ -62,11 +62,16 @@ def _split(folder: Path) -> dict[str, str]:
     return {str(uid): kind for kind, uids in read_json(path).items() if isinstance(uids, list) for uid in uids}
 
 
-def _items(path: Path) -> list:
+def _items(path: Path) -> list[dict]:
+    """The items, two a level where no level is told. Errors: MadiError naming the file that holds no questions."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as fault:
         raise MadiError(f"not JSON ({fault})", path, "six items") from None
+    items = told if isinstance(told, list) else []
+    if not items or not all(isinstance(item, dict) and isinstance(item.get("question"), str) for item in items):
+        raise MadiError("no questions", path, 'a list of objects with "question"')
+    return [{"level": 1 + place // 2} | item for place, item in enumerate(items)]
 
 
 def plain(task: str) -> str:

@@ -152,6 +152,7 @@ def render(config, cells: list[dict], scores: pd.DataFrame, samples, edits, figu
         lstrip_blocks=True,
     )
     return environment.get_template("report.html.j2").render(
+        judge=config.judge,
         config=config,
         tables=tables,
         plots=plots,
