@@ -45,6 +45,7 @@ def check_files(config: "Config") -> None:
             raise MadiError("no such folder", where=f"model.{key} {folder}", expected="a folder of weights")
     check_size(config)
     check_sources(config)
+    check_editors(config)
     if not Path(config.tables.reported).is_file():
         raise MadiError("no such file", where=config.tables.reported, expected="the paper's values (CSV)")
     check_tables(config.tables.file)
@@ -62,6 +63,20 @@ def check_sources(config: "Config") -> None:
         if source.files is not None and not Path(source.files).exists():
             what = "the published files: a folder, or one file"
             raise MadiError("no such file or folder", f"{key}.files {source.files}", what)
+
+
+def check_editors(config: "Config") -> None:
+    """Errors: MadiError for an editor whose weights or images are not there."""
+    from madi.errors import MadiError
+
+    for name, editor in config.edit.editors.items():
+        for part, path in (
+            ("pipeline.weights", editor.pipeline and not editor.pipeline.hub and editor.pipeline.weights),
+            ("folder.path", editor.folder and editor.folder.path),
+            ("published.path", editor.published and editor.published.path),
+        ):
+            if path and not Path(path).is_dir():
+                raise MadiError("no such folder", f"edit.editors.{name}.{part} {path}", "a folder")
 
 
 def check_size(config: "Config") -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from madi import configfile
+from madi.editors import Editor, EditorSlice
 from madi.errors import MadiError
 from madi.mllms import Identity, Mllm
 from madi.settings import (
@@ -20,7 +21,6 @@ from madi.settings import (
     BenchmarkSet,
     Data,
     Edit,
-    Editor,
     Prompts,
     Protocol,
     Run,
@@ -164,11 +164,6 @@ class RunSlice(Part):
     settings: Run
     device: Literal["cpu", "cuda"] = "cpu"
     shard: bool = False
-
-
-class EditorSlice(Part):
-    kind: Literal["base", "run", "copy", "truth", "truth_vae", "other_truth"]
-    run: Name | None
 
 
 class EditSlice(Part):

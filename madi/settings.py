@@ -4,19 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from madi.values import Count, Name, Natural, NonNegative, Part, Positive, Share, worded
+from madi.editors import Editor
+from madi.values import Count, Hub, Name, Natural, NonNegative, Part, Positive, Share, worded
 
 BenchmarkName = Literal["emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
 Protocol = Literal["five_questions", "complex_edit", "idea_bench", "viescore"]
 AskedSet = Literal["validation", "emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
-
-
-class Hub(Part):
-    """A repository of a model or data hub, at a branch, tag or commit; `files`: patterns of what is wanted of it."""
-
-    repo: worded(r"^[\w.-]+/[\w.-]+$", "owner/name")
-    revision: str = "main"
-    files: list[str] = []
 
 
 Address = worded(r"^https?://[^\s]+$", "http://... or https://..., a file's address")
@@ -310,20 +303,6 @@ class Sampler(Part):
     batch: Count
     device: Literal["cpu", "cuda"] = "cpu"
     dtype: Literal["float32", "bfloat16"] = "float32"
-
-
-class Editor(Part):
-    """One thing that makes edits. Editors that name the same `job` are run by one job (default: a job each)."""
-
-    kind: Literal["base", "run", "copy", "truth", "truth_vae", "other_truth"]
-    run: Name | None = None
-    job: Name | None = None
-
-    @model_validator(mode="after")
-    def _names_a_run(self) -> "Editor":
-        if (self.kind == "run") != (self.run is not None):
-            raise ValueError("`run: NAME` with kind run, and with no other kind")
-        return self
 
 
 class Ask(Part):

@@ -13,8 +13,10 @@ from typing import Any
 from madi import config as model
 from madi import configfile, provenance
 from madi.config import Config
+from madi.editors import EditorSlice
 from madi.mllms import Identity
-from madi.settings import BenchmarkSet, Hub, Source, TuneSet
+from madi.settings import BenchmarkSet, Source, TuneSet
+from madi.values import Hub
 
 WITH_BASE = {"base", "truth_vae"}  # kinds of editor that load the base's weights
 
@@ -42,7 +44,7 @@ def job_slice(config: Config, job: str) -> model.EditSlice:
         size_px=config.size_px,
         base=config.model.base,
         sampler=config.edit.sampler,
-        editors={name: model.EditorSlice(kind=editor.kind, run=editor.run) for name, editor in mine.items()},
+        editors={name: _located(config, name, editor.slice) for name, editor in mine.items()},
         asks=[ask for ask in asks if ask.editors],
     )
 
@@ -57,6 +59,29 @@ def runs_of(config: Config, job: str) -> list[str]:
     """Runs whose weights one edit job loads."""
     editors = job_slice(config, job).editors.values()
     return list(dict.fromkeys(editor.run for editor in editors if editor.run))
+
+
+def _located(config: Config, name: str, editor: EditorSlice) -> EditorSlice:
+    """An editor whose published edits, if it fetches them, are where their fetch's manifest says."""
+    if not editor.published or not editor.published.hub:
+        return editor
+    path = f"results/{config.name}/fetched/editor_{name}.json"
+    return editor.model_copy(update={"published": editor.published.model_copy(update={"path": path, "hub": None})})
+
+
+def given(config: Config, job: str) -> list[str]:
+    """Files that one edit job's editors read: weights of pipelines, images that are there already, or the manifests of
+    those that are fetched."""
+    found = []
+    for name, editor in job_slice(config, job).editors.items():
+        if editor.pipeline and editor.pipeline.hub:
+            found.append(f"results/{config.name}/fetched/editor_{name}.json")
+        elif editor.pipeline:
+            found += files_in(editor.pipeline.weights)
+        for part in (editor.folder, editor.published):
+            if part:
+                found += [part.path] if part.path.endswith(".json") else files_in(part.path)
+    return found
 
 
 def needs_base(config: Config, job: str) -> bool:
@@ -188,6 +213,11 @@ class Fetch:
 def fetches(config: Config) -> dict[str, Fetch]:
     """All that a scale takes from a hub, by the name of its manifest."""
     found = {f"model_{name}": Fetch(hub, config.model.folders[name]) for name, hub in config.model.hub.items()}
+    for name, editor in config.edit.editors.items():
+        if editor.pipeline and editor.pipeline.hub:
+            found[f"editor_{name}"] = Fetch(editor.pipeline.hub, editor.pipeline.weights)
+        if editor.published and editor.published.hub:
+            found[f"editor_{name}"] = Fetch(editor.published.hub)
     for name in sets(config):
         published = _published(config, name).items()
         found |= {key: Fetch(one.hub, url=one.url) for key, one in published if one.hub or one.url}

@@ -34,3 +34,11 @@ class Part(BaseModel):
     """A piece of a config: frozen, and closed to keys it does not know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Hub(Part):
+    """A repository of a model or data hub, at a branch, tag or commit; `files`: patterns of what is wanted of it."""
+
+    repo: worded(r"^[\w.-]+/[\w.-]+$", "owner/name")
+    revision: str = "main"
+    files: list[str] = []

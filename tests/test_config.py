@@ -51,7 +51,7 @@ SLIPS = [  # what is written, what is written instead, key path, what was found,
     ("like: magd, expr", "like: mgad, expr", "train.runs.magd_ep.like", "'mgad'", "magd_level05", "`magd`"),
     ("like: ft, expr", "like: ft_ep, expr", "train.runs.ft_ep.like", "ft_ep -> ft_ep", "", ""),
     ("run: magd_ep}", "run: magdep}", "edit.editors.magd_ep.run", "'magdep'", "magd_zero", "`magd_ep`"),
-    ("ft: {kind: run, run: ft}", "ft: {kind: run}", "edit.editors.ft", "{'kind': 'run'}", "run: NAME", ""),
+    ("ft: {kind: run, run: ft}", "ft: {kind: run}", "edit.editors.ft", "{'kind': 'run'}", "run: ...", ""),
     (
         "editors: [omnigen, ft,",
         "editors: [omnigen, ftt,",

@@ -59,18 +59,29 @@ def fingerprint(job: EditSlice, files: dict[str, Path], weights: dict[str, Path]
     inputs = [[name, provenance.file_sha(path)] for name, path in sorted((files | weights).items())]
     kinds = {editor.kind for editor in job.editors.values()}
     base = provenance.folder_sha(job.base) if kinds & {"base", "truth_vae"} else ""
-    facts = [job.model_dump(mode="json"), inputs, base, provenance.code_sha()]
+    given = [
+        (provenance.file_sha if path.endswith(".json") else provenance.folder_sha)(path) for path in folders_of(job)
+    ]
+    facts = [job.model_dump(mode="json"), inputs, base, given, provenance.code_sha()]
     return images.sha256(json.dumps(facts, sort_keys=True).encode())[:16]
+
+
+def folders_of(job: EditSlice) -> list[str]:
+    """The folders that a job's editors read."""
+    parts = [part for e in job.editors.values() for part in (e.pipeline, e.folder, e.published) if part]
+    return [part.weights if hasattr(part, "weights") else part.path for part in parts]
 
 
 def config_sha(job: EditSlice, name: str) -> str:
     """64 hex digits over what of the configuration makes an edit what it is: not who else is in the job."""
-    part = [job.editors[name].model_dump(), job.sampler.model_dump(exclude={"batch"}), job.size_px]
+    editor = job.editors[name].model_dump(exclude={"pipeline": {"device"}, "endpoint": {"key", "tries", "timeout_s"}})
+    part = [editor, job.sampler.model_dump(exclude={"batch"}), job.size_px]
     return images.sha256(json.dumps(part, sort_keys=True).encode())
 
 
 def build(name: str, job: EditSlice, asked: dict, weights: dict[str, Path]) -> Editor:
     """The editor called `name`. Only those with weights import torch."""
+    from madi.edit.editors import folder as folders
     from madi.edit.editors import reference
 
     editor, sha = job.editors[name], config_sha(job, name)
@@ -80,9 +91,21 @@ def build(name: str, job: EditSlice, asked: dict, weights: dict[str, Path]) -> E
         return reference.Truth(sha)
     if editor.kind == "other_truth":
         return reference.OtherTruth(sha, asked)
+    if editor.kind == "folder":
+        return folders.Folder(editor.folder, sha)
+    if editor.kind == "published":
+        return folders.Published(editor.published, sha)
+    if editor.kind == "endpoint":
+        from madi.edit.editors.endpoint import Endpoint
+
+        return Endpoint(editor.endpoint, sha)
     from madi.edit.editors import checkpoint
 
     checkpoint.set_threads(job.threads)
+    if editor.kind == "pipeline":
+        from madi.edit.editors.pipeline import Pipeline
+
+        return Pipeline(editor.pipeline, sha)
     if editor.kind == "truth_vae":
         return checkpoint.truth_through_vae(job.base, sha)
     folder = trained(weights[editor.run]) if editor.kind == "run" else Path(job.base)

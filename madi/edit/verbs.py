@@ -1,5 +1,6 @@
 """`madi edit ...`"""
 
+from enum import StrEnum
 from pathlib import Path
 
 import typer
@@ -30,3 +31,31 @@ def shard(
     with log_to(log):
         job = read(config, EditSlice)
         run(job, named_files(benchmark, "--benchmark"), named_files(weights, "--weights"), out, contact)
+
+
+class LayoutName(StrEnum):
+    """plain: under the sample's name; the others: as the benchmark's official scripts expect."""
+
+    plain = "plain"
+    geneval = "geneval"
+    magicbrush = "magicbrush"
+    complex_edit = "complex-edit"
+    idea_bench = "idea-bench"
+
+
+@app.command()
+def export(
+    edits: Path = typer.Argument(..., help="Edits of a job (Parquet)."),
+    samples: Path = typer.Option(..., help="The benchmark's samples.json."),
+    benchmark: str = typer.Option(..., help="Its name."),
+    editor: str = typer.Option(..., help="Whose edits."),
+    out: Path = typer.Option(..., help="A folder, new or not."),
+    layout: LayoutName = typer.Option(LayoutName.plain, help="Where an edit's file lies and what it is called."),
+    pause: int = typer.Option(0, min=0, help="At which pause count."),
+) -> None:
+    """Write edits as image files, in a benchmark's official layout."""
+    from madi.edit.export import run
+    from madi.options import folder_for
+
+    count = run(edits, samples, benchmark, editor, pause, layout.value, folder_for(out, "--out"))
+    print(f"written: {count} images to {out}")

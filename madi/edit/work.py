@@ -31,14 +31,16 @@ class Work:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """An image uint8 [H,W,3], or None and why; the words the model was given, their number of tokens, and the rotary
-    factors they were given: short, long, or none where no model was asked."""
+    """An image uint8 [H,W,3], or None and why (refused: by who was asked; else it failed); the words the model was
+    given, their number of tokens, and the rotary factors they were given: short, long, or none where no model was
+    asked."""
 
     image: np.ndarray | None
     reason: str | None = None
     prompt: str = ""
     tokens: int = 0
     rope: str = "none"
+    refused: bool = False
 
 
 class Editor(Protocol):
@@ -79,7 +81,8 @@ def _ask(editor, ask, samples):
 def record(work: Work, result: Result, facts: dict) -> dict:
     """The Edit row of a work and what came of it."""
     row = dict(zip(records.EDIT_KEY, work.key, strict=True))
-    row |= {"status": "ok" if result.image is not None else "failed", "reason": result.reason}
+    row |= {"status": "ok" if result.image is not None else "refused" if result.refused else "failed"}
+    row |= {"reason": result.reason}
     row |= {"width": 0, "height": 0, "prompt": result.prompt, "tokens": result.tokens, "rope": result.rope} | facts
     if result.image is not None:
         data = images.encode_png(result.image)

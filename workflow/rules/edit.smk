@@ -20,6 +20,7 @@ rule edit_shard:
         base=lambda wildcards: (
             settle.model_files(CONFIG, "base") if settle.needs_base(CONFIG, wildcards.job) else []
         ),
+        given=lambda wildcards: settle.given(CONFIG, wildcards.job),
     output:
         edits=f"{RESULTS}/edits/{{job}}/edits.parquet",
         contact=f"{RESULTS}/edits/{{job}}/contact.jpg",

@@ -72,13 +72,3 @@ def unclean_of(before: str, after: str, common: set[str]) -> str | None:
 
 def plain(caption: object) -> str:
     return words(caption).lower().rstrip(".")
-
-
-def generations(folder: Path) -> Iterator[tuple[str, str, dict]]:
-    """(hash, model, picture) of the published edits, whatever their split is called."""
-    columns = {"hash": "what rows are joined by", "model": "who made it", "edited_image": "a picture"}
-    for path in files(folder, "**/*.parquet"):
-        for _, row in rows(path, columns):
-            shown = picture(row["edited_image"])
-            if shown is not None:
-                yield row["hash"], str(row["model"]), shown

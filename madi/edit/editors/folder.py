@@ -1,0 +1,112 @@
+"""Edits that are there already: a folder of images in a layout, or those published beside a benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from madi import images
+from madi.edit.editors.reference import NO_MODEL
+from madi.edit.layouts import place
+from madi.edit.work import Result, Work
+from madi.editors import FolderEditor, PublishedEditor
+from madi.errors import MadiError
+from madi.samples import Sample
+from madi.shards import read_json
+
+GENERATIONS = ["hash", "model", "edited_image"]
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+
+
+class Folder:
+    """Images in a layout's places, whatever their ending. One that is not there, or no image, is a failed edit; files
+    in no sample's place are told, since a sample's edit may be among them. Errors: MadiError for no such folder."""
+
+    def __init__(self, settings: FolderEditor, config_sha: str):
+        self.root, self.layout = Path(settings.path), settings.layout
+        if not self.root.is_dir():
+            raise MadiError("no such folder", self.root, f"edits in the layout {self.layout}")
+        self.facts = NO_MODEL | {"config_sha": config_sha}
+
+    def edit(self, works: Sequence[Work]) -> list[Result]:
+        return [self._one(work) for work in works]
+
+    def _one(self, work: Work) -> Result:
+        name = place(self.layout, work.sample, work.pause, work.seed)
+        path = self.found(name)
+        if path is None:
+            return Result(None, f"{name} is missing")
+        return read(path.read_bytes(), str(path))
+
+    def found(self, name: str) -> Path | None:
+        """The file of a place, under its own ending or another."""
+        path = self.root / name
+        return next((p for p in [path, *(path.with_suffix(end) for end in ENDINGS)] if p.is_file()), None)
+
+    def strangers(self, samples: dict[str, Sample], pauses: Sequence[int], seeds: Sequence[int]) -> list[Path]:
+        """Images below the folder that are in the place of no sample."""
+        known = {
+            self.found(place(self.layout, sample, pause, seed))
+            for sample in samples.values()
+            for pause in pauses
+            for seed in seeds
+        }
+        return sorted(p for p in self.root.rglob("*") if p.suffix.lower() in ENDINGS and p not in known)
+
+
+class Published:
+    """Emu Edit's generations, by the hash that they share with the samples: their splits' names are swapped, and rows
+    have no order to rely on."""
+
+    def __init__(self, settings: PublishedEditor, config_sha: str):
+        self.facts = NO_MODEL | {"config_sha": config_sha}
+        self.pictures: dict[str, bytes] = {}
+        for key, model, picture in generations(root_of(settings.path)):
+            if settings.model in (None, model):
+                self.pictures.setdefault(key, picture)
+        if not self.pictures:
+            raise MadiError("no edit", settings.path, f"rows of {settings.model}" if settings.model else "some rows")
+
+    def edit(self, works: Sequence[Work]) -> list[Result]:
+        return [self._one(work) for work in works]
+
+    def _one(self, work: Work) -> Result:
+        key = work.sample.spec().get("hash")
+        if key not in self.pictures:
+            return Result(None, "nothing was published for it")
+        return read(self.pictures[key], f"edit of {work.sample.id}")
+
+
+def root_of(path: str) -> Path:
+    """A folder, or the one that a fetch's manifest names. Errors: MadiError where it is gone."""
+    folder = Path(read_json(path).get("folder", "")) if path.endswith(".json") else Path(path)
+    if not folder.is_dir():
+        raise MadiError("no such folder", path, "published edits", "fetch them again")
+    return folder
+
+
+def generations(root: Path) -> Iterator[tuple[str, str, bytes]]:
+    """(hash, model, encoded picture) of all rows. Errors: MadiError naming a file that lacks a column, or is broken."""
+    for path in sorted(root.rglob("*.parquet")):
+        try:
+            with pq.ParquetFile(path) as file:
+                if lacking := set(GENERATIONS) - set(file.schema_arrow.names):
+                    raise MadiError(f"no column {sorted(lacking)[0]}", path, ", ".join(GENERATIONS))
+                for batch in file.iter_batches(16, columns=GENERATIONS):
+                    for row in batch.to_pylist():
+                        if row["edited_image"] and row["edited_image"]["bytes"]:
+                            yield row["hash"], str(row["model"]), row["edited_image"]["bytes"]
+        except (pa.ArrowException, OSError) as fault:
+            reason = " ".join(str(fault).split())[:80]
+            raise MadiError(f"not a whole Parquet file ({reason})", path, do="fetch it again") from None
+
+
+def read(data: bytes, where: str) -> Result:
+    """An image as an edit; a failed edit where it is none."""
+    try:
+        return Result(images.decode(data, where))
+    except MadiError as fault:
+        return Result(None, fault.what)

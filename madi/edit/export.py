@@ -1,0 +1,46 @@
+"""Edits as files, in the layout that a benchmark's official scripts expect, or under their samples' names."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from madi import samples, shards
+from madi.edit.layouts import FINAL, place
+from madi.errors import MadiError
+from madi.progress import progress
+from madi.records import EDIT
+
+
+def run(edits: Path, file: Path, benchmark: str, editor: str, pause: int, layout: str, out: Path) -> int:
+    """Write the images of one editor at one pause count, all its seeds, below `out`; returns how many.
+
+    file: the benchmark's samples. Errors: MadiError where there is no such edit, where two edits want one place, and
+    for a sample that the layout has no place for. Failed edits leave no file: official scripts count them as missing.
+    """
+    asked = samples.load(file)
+    taken: dict[str, str] = {}
+    rows = shards.stream(edits, EDIT)
+    mine = (r for r in rows if (r["benchmark"], r["editor"], r["pause"]) == (benchmark, editor, pause))
+    for row in progress(mine, 0, f"export {editor}"):
+        if row["status"] != "ok":
+            continue
+        sample = asked.get(row["sample_id"])
+        if sample is None:
+            raise MadiError(f"edit of {row['sample_id']!r}", edits, f"a sample of {file}")
+        name = place(layout, sample, 0 if layout in FINAL else pause, row["seed"])
+        if name in taken:
+            raise MadiError(f"{name} is the place of two edits ({taken[name]} and {sample.id})", edits, "one of each")
+        taken[name] = sample.id
+        write(out / name, row["image"]["bytes"])
+        if layout == "geneval":
+            rule = sample.spec().get("geneval", {}) | {"prompt": sample.row["instruction"]}
+            write((out / name).parents[1] / "metadata.jsonl", json.dumps(rule).encode() + b"\n")
+    if not taken:
+        raise MadiError(f"no edit of {benchmark} by {editor} at pause {pause}", edits, "an editor of this job")
+    return len(taken)
+
+
+def write(path: Path, data: bytes) -> None:
+    with shards.atomic(path) as partial:
+        partial.write_bytes(data)

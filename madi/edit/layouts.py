@@ -1,0 +1,45 @@
+"""Where the official scripts of a benchmark look for an edit's image, and the other way round.
+
+geneval       <prompt, 5 digits>/samples/<seed, 4 digits>.png, beside metadata.jsonl of the prompt
+magicbrush    <session>/<session>_1.png, and _inde_<turn>.png for later turns, which edit the true source
+complex-edit  <complexity>/<row, 4 digits>.png
+idea-bench    <case>/0001.jpg
+plain         <sample id>.png, with _pause<n> and _seed<n> where they are not 0
+
+What is exported is PNG under every name, so that nothing is lost: an image is what its content says, whatever its
+ending.
+"""
+
+from __future__ import annotations
+
+from madi.errors import MadiError
+from madi.samples import Sample
+
+FINAL = ("geneval", "magicbrush", "complex-edit", "idea-bench")  # layouts that have one place a sample and seed
+
+
+def place(layout: str, sample: Sample, pause: int, seed: int) -> str:
+    """The path of an edit below a layout's folder. Errors: MadiError for a sample that the layout has no place for."""
+    row, number = sample.row, sample.row["origin"]["row"]
+    if layout == "plain":
+        more = "".join(f"_{name}{value}" for name, value in (("pause", pause), ("seed", seed)) if value)
+        return f"{safe(sample.id)}{more}.png"
+    if layout == "geneval" and not sample.count:
+        return f"{number:05}/samples/{seed:04}.png"
+    if layout == "magicbrush" and row["turn"]:
+        session = safe(row["group_id"].removeprefix("magicbrush-"))
+        kind = "" if row["turn"] == 1 else "inde_"
+        return f"{session}/{session}_{kind}{row['turn']}.png"
+    if layout == "complex-edit" and row["complexity"]:
+        return f"{row['complexity']}/{number:04}.png"
+    if layout == "idea-bench":
+        return f"{safe(sample.id.removeprefix('idea_bench-'))}/0001.jpg"
+    where = f"{sample.file} row {sample.number}"
+    raise MadiError(f"{sample.id} has no place in the layout {layout}", where, "a layout of its benchmark, or plain")
+
+
+def safe(name: str) -> str:
+    """A name as one part of a path. Errors: MadiError for one that leads elsewhere: it came from data."""
+    if name in ("", ".", "..") or any(letter in name for letter in "/\\\0"):
+        raise MadiError(f"{name!r} cannot name a file", "sample_id", "a name without slashes")
+    return name

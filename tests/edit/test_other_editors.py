@@ -1,0 +1,309 @@
+"""Editors that are not ours: pipelines of diffusers, folders, published edits, an endpoint. None may shift an edit."""
+
+import base64
+import json
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_pipelines
+
+sys.path.append(str(Path(__file__).parents[1] / "data"))
+import published as made  # noqa: E402
+
+from madi import images, records, samples, shards  # noqa: E402
+from madi.config import EditSlice  # noqa: E402
+from madi.edit import export, shard  # noqa: E402
+from madi.edit.editors.endpoint import Endpoint  # noqa: E402
+from madi.edit.editors.folder import Folder, Published  # noqa: E402
+from madi.edit.layouts import place  # noqa: E402
+from madi.edit.work import Work  # noqa: E402
+from madi.editors import EndpointEditor, FolderEditor, PipelineEditor, PublishedEditor  # noqa: E402
+from madi.errors import MadiError  # noqa: E402
+
+SHA = "0" * 64
+
+
+def row(number, **more):
+    picture = images.picture(np.random.default_rng(number).integers(0, 256, (40, 60, 3), dtype=np.uint8))
+    base = {"sample_id": f"s{number}", "set": "b", "split": "t", "group_id": f"g{number}", "sources": [picture]}
+    base |= {"instruction": f"make it {number}", "phash": "", "sha256": f"{number}"}
+    return base | {"origin": {"file": "f", "row": number, "revision": ""}} | more
+
+
+def work(sample, pause=0, seed=0, benchmark="emu_edit"):
+    return Work("e", benchmark, sample, pause, seed)
+
+
+def sample(number=0, **more):
+    columns = {name: None for name in records.SAMPLE.names} | row(number, **more)
+    return samples.Sample(columns, "made", number)
+
+
+# --- pipelines
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return tiny_pipelines.instruct_pix2pix(tmp_path_factory.mktemp("ip2p") / "w")
+
+
+def settings(folder, **more):
+    call = {"num_inference_steps": 2, "guidance_scale": 7.5, "image_guidance_scale": 1.5}
+    fixed = {
+        "weights": str(folder),
+        "pipeline": "StableDiffusionInstructPix2PixPipeline",
+        "size_px": 64,
+        "multiple": 32,
+    }
+    return PipelineEditor(**fixed | {"call": call} | more)
+
+
+@pytest.fixture(scope="module")
+def pipeline(weights):
+    from madi.edit.editors.pipeline import Pipeline
+
+    return Pipeline(settings(weights), SHA)
+
+
+def test_a_pipeline_edits_at_the_sources_size_and_says_how(pipeline):
+    [result] = pipeline.edit([work(sample(1))])
+    assert result.image.shape == (40, 60, 3) and result.prompt == "make it 1"
+    facts = pipeline.facts
+    assert (facts["sampler_steps"], facts["guidance_text"], facts["guidance_image"]) == (2, 7.5, 1.5)
+    assert len(facts["weights_sha"]) == 64
+
+
+def test_an_edit_depends_on_its_sample_and_seed_alone(pipeline):
+    together = pipeline.edit([work(sample(1)), work(sample(2)), work(sample(1), seed=1)])
+    [alone] = pipeline.edit([work(sample(2))])
+    assert (alone.image == together[1].image).all()
+    assert (together[0].image != together[2].image).any() and (together[0].image != together[1].image).any()
+
+
+def test_what_a_pipeline_cannot_do_is_a_failed_edit(pipeline):
+    pauses, words_alone = pipeline.edit([work(sample(1), pause=8), work(sample(2, sources=[]))])
+    assert (pauses.image, pauses.reason) == (None, "this editor has no pauses")
+    assert words_alone.reason == "this editor makes no picture from words alone"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"pipeline": "NoSuchPipeline"}, "no pipeline NoSuchPipeline"),
+        ({"call": {"num_steps": 3}}, "takes no num_steps"),
+        ({"mask": "mask_img"}, "takes no mask_img"),
+        ({"weights": "nowhere"}, "no weights of StableDiffusionInstructPix2PixPipeline"),
+    ],
+)
+def test_a_slip_in_a_pipelines_settings_is_one_line(weights, change, said):
+    from madi.edit.editors.pipeline import Pipeline
+
+    with pytest.raises(MadiError, match=said) as fault:
+        Pipeline(settings(weights, **change), SHA)
+    assert "\n" not in str(fault.value)
+
+
+def test_weights_that_would_be_unpickled_are_not_loaded(weights, tmp_path):
+    import shutil
+
+    from madi.edit.editors.pipeline import Pipeline
+
+    shutil.copytree(weights, tmp_path / "w")
+    unet = tmp_path / "w/unet/diffusion_pytorch_model.safetensors"
+    unet.rename(unet.with_suffix(".bin"))
+    with pytest.raises(MadiError, match="no weights of"):
+        Pipeline(settings(tmp_path / "w"), SHA)
+
+
+# --- layouts and folders
+
+LAYOUTS = {
+    "plain": [row(n) for n in range(3)],
+    "geneval": [
+        row(n, sources=[], target=None, spec=json.dumps({"geneval": {"tag": "counting", "include": []}}))
+        for n in range(3)
+    ],
+    "magicbrush": [row(n, group_id=f"magicbrush-{100 + n // 2}", turn=1 + n % 2) for n in range(4)],
+    "complex-edit": [row(n // 2, sample_id=f"c{n}", complexity=1 + n % 2) for n in range(4)],
+    "idea-bench": [row(n, sample_id=f"idea_bench-task_{n:04}") for n in range(3)],
+}
+
+
+def edits_of(rows, seeds=(0,), benchmark="emu_edit"):
+    found = []
+    for number, one in enumerate(rows):
+        for seed in seeds:
+            picture = images.picture(np.full((40, 60, 3), 10 * number + seed, np.uint8))
+            edit = {"editor": "e", "benchmark": benchmark, "sample_id": one["sample_id"], "pause": 0, "seed": seed}
+            edit |= {"status": "ok", "image": picture, "width": 60, "height": 40, "prompt": "", "tokens": 0}
+            edit |= {"rope": "none", "sampler_steps": 0, "guidance_text": 0.0, "guidance_image": 0.0, "config_sha": "0"}
+            found.append(edit | {"edit_id": records.edit_id(edit)})
+    return found
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_what_is_exported_is_read_back(tmp_path, layout):
+    rows, seeds = LAYOUTS[layout], (0, 1) if layout == "geneval" else (0,)
+    shards.write(tmp_path / "s.parquet", rows, records.SAMPLE)
+    edits = edits_of(rows, seeds)
+    shards.write(tmp_path / "e.parquet", edits, records.EDIT)
+    count = export.run(tmp_path / "e.parquet", tmp_path / "s.parquet", "emu_edit", "e", 0, layout, tmp_path / "out")
+    assert count == len(edits)
+    folder, asked = (
+        Folder(FolderEditor(path=str(tmp_path / "out"), layout=layout), SHA),
+        samples.load(tmp_path / "s.parquet"),
+    )
+    for edit in edits:
+        [result] = folder.edit([work(asked[edit["sample_id"]], seed=edit["seed"])])
+        assert (result.image == images.decode(edit["image"]["bytes"], "here")).all()
+    assert folder.strangers(asked, (0,), seeds) == []
+
+
+def test_places_are_those_of_the_official_scripts():
+    assert place("geneval", sample(7, sources=[]), 0, 3) == "00007/samples/0003.png"
+    turns = [sample(0, group_id="magicbrush-242679", turn=turn) for turn in (1, 2)]
+    assert [place("magicbrush", one, 0, 0) for one in turns] == ["242679/242679_1.png", "242679/242679_inde_2.png"]
+    assert place("complex-edit", sample(12, complexity=3), 0, 0) == "3/0012.png"
+    assert place("idea-bench", sample(0, sample_id="idea_bench-photo_restoration_0001"), 0, 0) == (
+        "photo_restoration_0001/0001.jpg"
+    )
+    assert place("plain", sample(0), 8, 1) == "s0_pause8_seed1.png"
+    with pytest.raises(MadiError, match="s0 has no place in the layout magicbrush"):
+        place("magicbrush", sample(0), 0, 0)
+
+
+@pytest.mark.parametrize("name", ["../s", "a/b", "..", "a\\b", "a\0b"])
+def test_a_name_from_data_leads_nowhere(name):
+    with pytest.raises(MadiError, match="cannot name a file"):
+        place("plain", sample(0, sample_id=name), 0, 0)
+
+
+def test_a_missing_or_unreadable_image_is_a_failed_edit_and_strangers_are_told(tmp_path):
+    (tmp_path / "s0.jpg").write_bytes(images.encode_png(np.zeros((8, 8, 3), np.uint8)))  # under another ending
+    (tmp_path / "s1.png").write_bytes(b"no picture")
+    (tmp_path / "s10.png").write_bytes(images.encode_png(np.zeros((8, 8, 3), np.uint8)))
+    folder = Folder(FolderEditor(path=str(tmp_path)), SHA)
+    found = folder.edit([work(sample(n)) for n in range(3)])
+    assert found[0].image.shape == (8, 8, 3) and [one.image is None for one in found[1:]] == [True, True]
+    assert "unreadable" in found[1].reason and found[2].reason == "s2.png is missing"
+    assert [p.name for p in folder.strangers({f"s{n}": sample(n) for n in range(3)}, (0,), (0,))] == ["s10.png"]
+    with pytest.raises(MadiError, match="no such folder"):
+        Folder(FolderEditor(path=str(tmp_path / "gone")), SHA)
+
+
+# --- published
+
+
+def test_published_edits_are_joined_by_hash_whatever_their_order_and_split(tmp_path):
+    made.emu_edit(tmp_path / "g", "test", generations=True)
+    editor = Published(PublishedEditor(path=str(tmp_path / "g")), SHA)
+    asked = [sample(n, spec=json.dumps({"hash": f"h{n}"})) for n in (5, 2, 99)]
+    found = editor.edit([work(one) for one in asked])
+    for result, number in zip(found, (5, 2)):
+        assert (result.image == images.decode(made.encoded(100 + number), "here")).all()
+    assert found[2].reason == "nothing was published for it"
+    with pytest.raises(MadiError, match="no edit; expected rows of other"):
+        Published(PublishedEditor(path=str(tmp_path / "g"), model="other"), SHA)
+    made.emu_edit(tmp_path / "n")
+    with pytest.raises(MadiError, match="no column edited_image"):
+        Published(PublishedEditor(path=str(tmp_path / "n")), SHA)
+
+
+# --- an endpoint
+
+
+class Images(BaseHTTPRequestHandler):
+    """OpenAI's image edits: what it answers next, and what it was asked."""
+
+    answers: list = []
+    asked: list = []
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.asked.append((self.path, self.headers["authorization"], body))
+        code, said = self.answers.pop(0) if self.answers else (200, None)
+        picture = images.encode_png(np.full((20, 30, 3), 77, np.uint8))
+        told = said or {"created": 0, "data": [{"b64_json": base64.b64encode(picture).decode()}]}
+        data = json.dumps(told).encode()
+        self.send_response(code)
+        for name, value in (("content-type", "application/json"), ("content-length", str(len(data)))):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+
+@pytest.fixture
+def endpoint(monkeypatch):
+    monkeypatch.setenv("MADI_TEST_KEY", "sk-secret-0123456789")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Images)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    Images.answers, Images.asked = [], []
+    yield Endpoint(
+        EndpointEditor(
+            url=f"http://127.0.0.1:{server.server_port}/v1", model="gpt-image", key="MADI_TEST_KEY", tries=2
+        ),
+        SHA,
+    )
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_endpoint_gets_picture_and_words_and_gives_an_edit_of_the_sources_size(endpoint):
+    [result] = endpoint.edit([work(sample(3))])
+    assert result.image.shape == (40, 60, 3) and (result.image == 77).all()
+    path, key, body = Images.asked[0]
+    assert path == "/v1/images/edits" and b"make it 3" in body and b"gpt-image" in body and key.endswith("456789")
+    assert sample(3).row["sources"][0]["bytes"][:8] in body
+
+
+def test_a_refusal_is_this_edits_own_and_a_busy_endpoint_is_asked_again(endpoint):
+    Images.answers = [(400, {"error": {"message": "your request was rejected sk-secret-0123456789"}}), (500, {})]
+    refused, fine = endpoint.edit([work(sample(1)), work(sample(2))])
+    assert refused.refused and "rejected [key]" in refused.reason and fine.image is not None
+    Images.answers = [(200, {"created": 0, "data": []}), (200, {"created": 0, "data": [{"b64_json": "bm8="}]})]
+    empty, broken = endpoint.edit([work(sample(1)), work(sample(2))])
+    assert empty.reason == "an answer without a picture" and "unreadable" in broken.reason
+
+
+def test_a_wrong_key_stops_the_job_and_is_not_shown(endpoint, monkeypatch):
+    Images.answers = [(401, {"error": {"message": "bad key sk-secret-0123456789"}})]
+    with pytest.raises(MadiError, match="HTTP 401 .*see MADI_TEST_KEY") as fault:
+        endpoint.edit([work(sample(1))])
+    assert "sk-secret" not in str(fault.value)
+    monkeypatch.delenv("MADI_TEST_KEY")
+    with pytest.raises(MadiError, match="MADI_TEST_KEY: not set"):
+        Endpoint(endpoint.settings, SHA)
+
+
+# --- in a job
+
+
+def test_a_job_of_others_writes_every_row(weights, tmp_path):
+    rows = [row(n) for n in range(3)]
+    shards.write(tmp_path / "s.parquet", rows, records.SAMPLE)
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given/s1.png").write_bytes(images.encode_png(np.full((40, 60, 3), 5, np.uint8)))
+    job = EditSlice.model_validate(
+        {
+            "job": "others", "name": "t", "threads": 1, "size_px": 64, "base": "none",
+            "sampler": {"steps": 1, "guidance": 1, "image_guidance": 1, "batch": 2},
+            "editors": {
+                "ip2p": {"kind": "pipeline", "pipeline": settings(weights).model_dump()},
+                "mine": {"kind": "folder", "folder": {"path": str(tmp_path / "given")}},
+            },
+            "asks": [{"benchmark": "emu_edit", "editors": ["ip2p", "mine"], "pauses": [0], "seeds": [0]}],
+        }
+    )  # fmt: skip
+    shard.run(job, {"emu_edit": tmp_path / "s.parquet"}, {}, tmp_path / "e.parquet", tmp_path / "c.jpg")
+    found = {(r["editor"], r["sample_id"]): r for r in shards.read(tmp_path / "e.parquet", records.EDIT)}
+    assert len(found) == 6 and [found["ip2p", f"s{n}"]["status"] for n in range(3)] == ["ok"] * 3
+    assert [found["mine", f"s{n}"]["status"] for n in range(3)] == ["failed", "ok", "failed"]
+    assert found["mine", "s0"]["reason"] == "s0.png is missing" and found["ip2p", "s0"]["sampler_steps"] == 2
+    assert found["ip2p", "s0"]["config_sha"] != found["mine", "s0"]["config_sha"]
