@@ -18,8 +18,8 @@ Value = bool | int | float | str | None
 
 
 class PipelineEditor(Part):
-    """A pipeline of diffusers: the class `pipeline` on the weights in the folder `weights` (from `hub`, if that is said),
-    called once an edit.
+    """A pipeline of diffusers: the class `pipeline` on the weights in the folder `weights` (fetched from
+    `hub`, where there is one), called once an edit.
 
     words: what the prompt says, `{instruction}` in it. prompt, image, mask, images: the names of the arguments that
     take it, the (first) source, the region (white where the sample has none), and all sources; None: not given.
