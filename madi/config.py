@@ -21,6 +21,7 @@ from madi.settings import (
     BenchmarkSet,
     Data,
     Edit,
+    GenEval,
     Prompts,
     Protocol,
     Run,
@@ -198,6 +199,7 @@ class ScoreSlice(Part):
     clip: str
     dino: str
     judge: JudgeSlice
+    geneval: GenEval = GenEval()
     batch: Count
 
 

@@ -320,6 +320,25 @@ class Edit(Part):
     asks: Annotated[dict[Name, Ask], Field(min_length=1)]
 
 
+class GenEval(Part):
+    """Who decides GenEval's rule: the scene `parser`; `mask2former`, the folder `model`, with the CLIP in the folder
+    `colours` (None: the scorer's); or the official evaluator's `results` (JSON lines)."""
+
+    detector: Literal["parser", "mask2former", "results"] = "parser"
+    model: str | None = None
+    colours: str | None = None
+    results: str | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
+
+    @model_validator(mode="after")
+    def _said(self) -> "GenEval":
+        if (self.detector == "mask2former") != (self.model is not None):
+            raise ValueError("`model` with detector mask2former, and with no other")
+        if (self.detector == "results") != (self.results is not None):
+            raise ValueError("`results` with detector results, and with no other")
+        return self
+
+
 class Score(Part):
     """judge: the scenes' `oracle`, or the name of one of `mllms`, that answers by these `protocols` of each set asked,
     `rollouts` times each. batch: pictures that are embedded at once."""
@@ -327,6 +346,7 @@ class Score(Part):
     judge: Name
     protocols: dict[AskedSet, list[Protocol]]
     rollouts: Count = 1
+    geneval: GenEval = GenEval()
     batch: Count
 
 

@@ -133,7 +133,12 @@ def _run(config: Config, name: str, run: model.Run) -> model.RunSlice:
 
 def _score(config: Config, job: str) -> model.ScoreSlice:
     scorers = {"clip": config.model.clip, "dino": config.model.dino}
-    common = {"name": config.name, "threads": config.threads, "batch": config.score.batch}
+    common = {
+        "name": config.name,
+        "threads": config.threads,
+        "batch": config.score.batch,
+        "geneval": config.score.geneval,
+    }
     return model.ScoreSlice(job=job, judge=judge_slice(config, job), **common, **scorers)
 
 

@@ -14,7 +14,7 @@ from madi.config import ScoreSlice
 from madi.progress import progress
 from madi.records import EDIT, SCORE
 from madi.samples import Sample
-from madi.score import outcome, pixels, truthful
+from madi.score import geneval_by, outcome, pixels, truthful
 from madi.score.judge import protocols
 from madi.score.outcome import Outcome
 from madi.score.rows import Answers, by_edit, by_sample, sample_of
@@ -45,19 +45,22 @@ def run(
     of = [sample_of(key, asked, f"{edits} row {number}") for number, key in enumerate(keys)]
     judged = Judged(job, {name: by_sample(path) for name, path in questions.items()}, by_edit(answers))
     similar = towers(job)
+    rule = geneval_by.of(job, similar.clip)
     cases = []
     for number, edit in enumerate(progress(shards.stream(edits, EDIT), len(of), f"score {job.job}")):
-        cases.append(look(edit, of[number], similar, f"{edits} row {number} column image"))
-    shards.write(out, (row for case in cases for row in score_rows(case, similar, judged)), SCORE)
+        cases.append(look(edit, of[number], similar, rule, f"{edits} row {number} column image"))
+    shards.write(out, (row for case in cases for row in score_rows(case, similar, judged, rule.name)), SCORE)
 
 
-def look(edit: dict, sample: Sample, similar: Similar, where: str) -> Case:
+def look(edit: dict, sample: Sample, similar: Similar, rule, where: str) -> Case:
     """Decodes one edit and measures all that needs its pixels."""
     bare = {name: value for name, value in edit.items() if name != "image"}
     if edit["status"] != "ok":
         return Case(bare, sample)
     made = images.decode((edit["image"] or {}).get("bytes"), where)
     found = {(metric, "truth"): result for metric, result in truthful.judge(sample, made).items()}
+    if "geneval" in sample.spec() and not sample.count:
+        found["geneval_correct", "truth"] = rule.decide(sample, bare, made)
     source, target = pictures(sample)
     if source is not None:  # one size, so that every picture goes through the same resizing
         made = images.resize(made, *source.shape[:2])
@@ -70,7 +73,7 @@ def look(edit: dict, sample: Sample, similar: Similar, where: str) -> Case:
     return case
 
 
-def score_rows(case: Case, similar: Similar, judged: Judged) -> Iterator[dict]:
+def score_rows(case: Case, similar: Similar, judged: Judged, rule: str) -> Iterator[dict]:
     """All Score rows of a case: the same metrics whether its edit stands or failed."""
     found = dict(case.outcomes)
     if case.asked is not None:
@@ -80,7 +83,7 @@ def score_rows(case: Case, similar: Similar, judged: Judged) -> Iterator[dict]:
         gone = f"edit {case.edit['status']}: {case.edit['reason']}"
     for metric, against in wanted(case.sample) + judged.wanted(case.edit, case.sample):
         result = found[metric, against] if case.asked is not None else outcome.missing(gone)
-        made_with = judged.name if against == "judge" else backend(metric, similar)
+        made_with = judged.name if against == "judge" else backend(metric, similar, rule)
         yield outcome.record(case.edit, metric, against, made_with, result)
 
 
@@ -116,11 +119,11 @@ class Judged:
         return found
 
 
-def backend(metric: str, similar: Similar) -> str:
-    """What a metric's numbers were made with."""
+def backend(metric: str, similar: Similar, rule: str) -> str:
+    """What a metric's numbers were made with. rule: who decides GenEval's."""
     if metric.startswith("clip_"):
         return similar.clip.name
-    named = {"dino": similar.dino.name, "l1": "pixels", "l2": "pixels", "geneval_correct": "parser"}
+    named = {"dino": similar.dino.name, "l1": "pixels", "l2": "pixels", "geneval_correct": rule}
     return named.get(metric, truthful.oracle.NAME)
 
 

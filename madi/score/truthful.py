@@ -1,11 +1,11 @@
-"""What the scene's truth says of an edit: the oracle's three numbers, and GenEval's rule."""
+"""What the scene's truth says of an edit: the oracle's three numbers."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from madi.samples import Sample
-from madi.score import detect, geneval, outcome
+from madi.score import outcome
 from madi.score.judges import oracle
 from madi.score.outcome import Outcome
 
@@ -21,11 +21,9 @@ def metrics(sample: Sample) -> list[str]:
 
 
 def judge(sample: Sample, image: np.ndarray) -> dict[str, Outcome]:
-    """All of `metrics` for one edit, image uint8 [H,W,3]."""
-    if not metrics(sample):
+    """What the oracle says of one edit, image uint8 [H,W,3]; nothing of text-to-image."""
+    if not sample.count or not metrics(sample):
         return {}
-    if not sample.count:
-        return {"geneval_correct": _geneval(sample.spec()["geneval"], image)}
     verdict = _verdict(sample.spec(), image)
     return {name: outcome.of(getattr(verdict, oracle.SCORES[tag])) for name, tag in ORACLE.items()}
 
@@ -35,11 +33,3 @@ def _verdict(spec: dict, image: np.ndarray):
     from madi.scenes.world import Scene
 
     return verdict([Scene.from_dict(scene) for scene in spec["sources"]], spec["ops"], image)
-
-
-def _geneval(rule: dict, image: np.ndarray) -> Outcome:
-    from madi.scenes.parse import read
-
-    found = geneval.keep(detect.detections(read(image).scene, image.shape[0]), rule["tag"])
-    correct, reason = geneval.evaluate(rule, found)
-    return outcome.of(float(correct), reason or None)
