@@ -35,6 +35,8 @@ def application(stages: Iterable[str]) -> typer.Typer:
         app.add_typer(verbs, name=stage)
         if stage == "edit":  # a service's verb, which stages do not import
             verbs.command()(importlib.import_module("madi.photo.verbs").photo)
+        if stage == "score":
+            verbs.command()(importlib.import_module("madi.folder.verbs").folder)
     return app
 
 
