@@ -98,7 +98,8 @@ def slices(config: Config, tables: dict[str, Any]) -> dict[str, str]:
     parts: dict[str, model.Part] = {f"data/{name}": _data(config, name) for name in sets(config)}
     parts["data/train/latents"] = _latents(config)
     plans, provider = config.prompts.plans, config.prompts.questions.provider
-    parts["mllms"] = model.MllmsSlice(mllms=config.mllms)
+    if config.mllms:
+        parts["mllms"] = model.MllmsSlice(mllms=config.mllms)
     parts["prompts"] = model.PlanSlice(
         **about, set="train", mllm=identity(config, plans.provider), **plans.model_dump()
     )

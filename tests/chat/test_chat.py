@@ -353,6 +353,7 @@ sys.path.insert(0, {folder!r})
 from test_chat import chat, request
 from pathlib import Path
 class Server: url = {url!r}
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which who runs in the background is born without
 threading.Timer(1.5, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 list(chat(Server, Path({path!r}), at_once=4, timeout_s=20).ask(map(request, range(300)), 300, "x"))
 """
