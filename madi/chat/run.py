@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import signal
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
@@ -84,6 +85,7 @@ class Chat:
     def _replies(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Reply]]:
         loop, waiting = asyncio.new_event_loop(), deque()
         self._at_once, self._halt = asyncio.Semaphore(self.model.at_once), asyncio.Event()
+        self._listen(loop)
         try:
             for request in requests:
                 waiting.append((request, loop.create_task(self._entry(request))))
@@ -97,18 +99,38 @@ class Chat:
     def _ready(self, loop, waiting: deque, most: int, held: int) -> Iterator[tuple[Request, Reply]]:
         """Hand on answered requests from the front until fewer than `most` are unanswered and `held` wait at all."""
         while len(waiting) >= held or sum(not task.done() for _, task in waiting) >= most:
+            if self._stopped:
+                raise self._stopped
             if not waiting[0][1].done():
                 left = [task for _, task in waiting if not task.done()]
-                loop.run_until_complete(asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED))
+                halt = loop.create_task(self._halt.wait())
+                loop.run_until_complete(asyncio.wait([*left, halt], return_when=asyncio.FIRST_COMPLETED))
+                halt.cancel()
                 continue
             request, entry = waiting[0][0], waiting[0][1].result()
             waiting.popleft()
             yield request, self._reply(request, entry)
 
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Stop in order when the process is interrupted or told to end; at once, when it is told twice."""
+
+        def stop(which: signal.Signals) -> None:
+            loop.remove_signal_handler(which)
+            do = "run again: it goes on from here"
+            self._stopped = self._stopped or Paused(f"{which.name} came, calls in flight were waited for", do=do)
+            self._halt.set()
+
+        for which in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(RuntimeError, NotImplementedError, ValueError):  # not the main thread, not Unix
+                if signal.getsignal(which) != signal.SIG_IGN:
+                    loop.add_signal_handler(which, stop, which)
+
     def _end(self, loop: asyncio.AbstractEventLoop, tasks: list[asyncio.Task]) -> None:
         """Let calls in flight finish, since they are paid for, and begin no other."""
         self._stopped = self._stopped or Paused("stopped")
         self._halt.set()
+        for which in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(which)
         if tasks:
             loop.run_until_complete(asyncio.wait(tasks))
             [task.exception() for task in tasks]  # looked at: one of them is what ended the run
