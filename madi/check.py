@@ -43,6 +43,9 @@ def check_files(config: "Config") -> None:
     for key, folder in config.model.folders.items():
         if key not in config.model.hub and not Path(folder).is_dir():
             raise MadiError("no such folder", where=f"model.{key} {folder}", expected="a folder of weights")
+    for name, tower in config.model.more.items():
+        if not tower.hub and not Path(tower.folder).is_dir():
+            raise MadiError("no such folder", f"model.more.{name}.folder {tower.folder}", "a folder of weights")
     check_size(config)
     check_sources(config)
     check_editors(config)

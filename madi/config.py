@@ -29,6 +29,7 @@ from madi.settings import (
     Score,
     Tables,
     Threshold,
+    Tower,
     Train,
     TuneSet,
     Weights,
@@ -198,6 +199,7 @@ class ScoreSlice(Part):
     threads: Count
     clip: str
     dino: str
+    more: dict[Name, Tower] = {}
     judge: JudgeSlice
     geneval: GenEval = GenEval()
     batch: Count

@@ -116,6 +116,15 @@ class Prompts(Part):
 ModelName = Literal["base", "clip", "dino"]
 
 
+class Tower(Part):
+    """One more embedding model to score by: a CLIP (open_clip's folder) or a ViT (timm's), in `folder`, from `hub` if
+    that is said. Its numbers are called `clip_i_NAME`, ..., `dino_NAME`."""
+
+    kind: Literal["clip", "dino"]
+    folder: str
+    hub: Hub | None = None
+
+
 class Weights(Part):
     """Folders of the base editor and of the two scorers; those of `hub` are fetched where they are wanted."""
 
@@ -123,6 +132,7 @@ class Weights(Part):
     clip: str
     dino: str
     hub: dict[ModelName, Hub] = {}
+    more: dict[Name, Tower] = {}
 
     @property
     def folders(self) -> dict[str, str]:

@@ -133,7 +133,7 @@ def _run(config: Config, name: str, run: model.Run) -> model.RunSlice:
 
 
 def _score(config: Config, job: str) -> model.ScoreSlice:
-    scorers = {"clip": config.model.clip, "dino": config.model.dino}
+    scorers = {"clip": config.model.clip, "dino": config.model.dino, "more": config.model.more}
     common = {
         "name": config.name,
         "threads": config.threads,
@@ -219,6 +219,9 @@ class Fetch:
 def fetches(config: Config) -> dict[str, Fetch]:
     """All that a scale takes from a hub, by the name of its manifest."""
     found = {f"model_{name}": Fetch(hub, config.model.folders[name]) for name, hub in config.model.hub.items()}
+    for name, tower in config.model.more.items():
+        if tower.hub:
+            found[f"tower_{name}"] = Fetch(tower.hub, tower.folder)
     for name, editor in config.edit.editors.items():
         if editor.pipeline and editor.pipeline.hub:
             found[f"editor_{name}"] = Fetch(editor.pipeline.hub, editor.pipeline.weights)
@@ -256,6 +259,14 @@ def model_files(config: Config, name: str, below: str = "") -> list[str]:
     if name in config.model.hub:
         return [f"results/{config.name}/fetched/model_{name}.json"]
     return files_in(str(Path(config.model.folders[name], below)))
+
+
+def tower_files(config: Config) -> list[str]:
+    """What a score job has as input for the embedding models beside the first two."""
+    found = []
+    for name, tower in config.model.more.items():
+        found += [f"results/{config.name}/fetched/tower_{name}.json"] if tower.hub else files_in(tower.folder)
+    return found
 
 
 def files_in(folder: str) -> list[str]:

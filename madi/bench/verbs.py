@@ -90,3 +90,22 @@ def chat(
     print(clock.table(made))
     if json is not None:
         clock.write(json, made)
+
+
+@app.command()
+def score(
+    sources: int = typer.Option(64, min=2, help="Sources, each with two captions."),
+    edits: int = typer.Option(8, min=1, help="Edits of each."),
+    clip: Path = typer.Option(Path("assets/tiny/clip"), help="Folder of a CLIP."),
+    dino: Path = typer.Option(Path("assets/tiny/dino"), help="Folder of a ViT."),
+    threads: int = typer.Option(2, min=1, help="CPU threads."),
+    repeats: int = typer.Option(3, min=1, help="Turns."),
+    json: Path | None = typer.Option(None, help="File for the rows: name, ours_s, other_s, ratio, tokens (edits), ..."),
+) -> None:
+    """Similarities of many edits: ours against a loop of the official scripts' forwards, by turns."""
+    from madi.bench import clock, score
+
+    made = score.measure(sources, edits, clip, dino, threads, repeats)
+    print(clock.table(made))
+    if json is not None:
+        clock.write(json, made)

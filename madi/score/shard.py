@@ -18,7 +18,7 @@ from madi.score import geneval_by, outcome, pixels, truthful
 from madi.score.judge import protocols
 from madi.score.outcome import Outcome
 from madi.score.rows import Answers, by_edit, by_sample, sample_of
-from madi.score.similar import Asked, Similar, against_text
+from madi.score.similar import Asked, Similar
 
 Name = tuple[str, str]  # metric, against
 
@@ -29,7 +29,7 @@ class Case:
 
     edit: dict
     sample: Sample
-    asked: Asked | None = None
+    asked: list[Asked] | None = None  # by the embedding models, in their order
     outcomes: dict[Name, Outcome] = field(default_factory=dict)
 
 
@@ -45,14 +45,14 @@ def run(
     of = [sample_of(key, asked, f"{edits} row {number}") for number, key in enumerate(keys)]
     judged = Judged(job, {name: by_sample(path) for name, path in questions.items()}, by_edit(answers))
     similar = towers(job)
-    rule = geneval_by.of(job, similar.clip)
+    rule = geneval_by.of(job, similar[0].clip)
     cases = []
     for number, edit in enumerate(progress(shards.stream(edits, EDIT), len(of), f"score {job.job}")):
         cases.append(look(edit, of[number], similar, rule, f"{edits} row {number} column image"))
     shards.write(out, (row for case in cases for row in score_rows(case, similar, judged, rule.name)), SCORE)
 
 
-def look(edit: dict, sample: Sample, similar: Similar, rule, where: str) -> Case:
+def look(edit: dict, sample: Sample, similar: list[Similar], rule, where: str) -> Case:
     """Decodes one edit and measures all that needs its pixels."""
     bare = {name: value for name, value in edit.items() if name != "image"}
     if edit["status"] != "ok":
@@ -64,7 +64,7 @@ def look(edit: dict, sample: Sample, similar: Similar, rule, where: str) -> Case
     source, target = pictures(sample)
     if source is not None:  # one size, so that every picture goes through the same resizing
         made = images.resize(made, *source.shape[:2])
-    case = Case(bare, sample, similar.ask(sample, made, source, target), found)
+    case = Case(bare, sample, [models.ask(sample, made, source, target) for models in similar], found)
     for against, other in (("source", source), ("target", target)):
         if sample.count and other is not None:
             fitted = images.resize(made, *other.shape[:2])
@@ -73,28 +73,32 @@ def look(edit: dict, sample: Sample, similar: Similar, rule, where: str) -> Case
     return case
 
 
-def score_rows(case: Case, similar: Similar, judged: Judged, rule: str) -> Iterator[dict]:
+def score_rows(case: Case, similar: list[Similar], judged: Judged, rule: str) -> Iterator[dict]:
     """All Score rows of a case: the same metrics whether its edit stands or failed."""
     found = dict(case.outcomes)
     if case.asked is not None:
-        found |= similar.answer(case.sample, case.asked)
+        for models, asked in zip(similar, case.asked):
+            found |= models.answer(case.sample, asked)
         found |= {(metric, "judge"): result for metric, result in judged.outcomes(case.edit, case.sample).items()}
     else:
         gone = f"edit {case.edit['status']}: {case.edit['reason']}"
-    for metric, against in wanted(case.sample) + judged.wanted(case.edit, case.sample):
+    for (metric, against), made_with in wanted(case, similar, judged, rule):
         result = found[metric, against] if case.asked is not None else outcome.missing(gone)
-        made_with = judged.name if against == "judge" else backend(metric, similar, rule)
         yield outcome.record(case.edit, metric, against, made_with, result)
 
 
-def wanted(sample: Sample) -> list[Name]:
-    """(metric, against) of all numbers but the judge's that an edit of this sample gets, in their order."""
-    names: list[Name] = [("clip_t", against) for against in against_text(sample)]
-    if sample.count:
-        held = ["source"] + ["target"] * (sample.row["target"] is not None)
-        names = [("clip_i", against) for against in held] + names + [("clip_dir", "source")]
-        names += [(metric, against) for metric in ("dino", "l1", "l2") for against in held]
-    return names + [(metric, "truth") for metric in truthful.metrics(sample)]
+def wanted(case: Case, similar: list[Similar], judged: Judged, rule: str) -> Iterator[tuple[Name, str]]:
+    """((metric, against), what it is made with) of all numbers that an edit gets, in their order. rule: who decides
+    GenEval's."""
+    sample = case.sample
+    yield from ((name, similar[0].backend(name[0])) for name in similar[0].wanted(sample))
+    held = ["source"] + ["target"] * (sample.row["target"] is not None) if sample.count else []
+    yield from (((metric, against), "pixels") for metric in ("l1", "l2") for against in held)
+    for metric in truthful.metrics(sample):
+        yield (metric, "truth"), rule if metric == "geneval_correct" else truthful.oracle.NAME
+    for models in similar[1:]:
+        yield from ((name, models.backend(name[0])) for name in models.wanted(sample))
+    yield from ((name, judged.name) for name in judged.wanted(case.edit, sample))
 
 
 class Judged:
@@ -119,26 +123,23 @@ class Judged:
         return found
 
 
-def backend(metric: str, similar: Similar, rule: str) -> str:
-    """What a metric's numbers were made with. rule: who decides GenEval's."""
-    if metric.startswith("clip_"):
-        return similar.clip.name
-    named = {"dino": similar.dino.name, "l1": "pixels", "l2": "pixels", "geneval_correct": rule}
-    return named.get(metric, truthful.oracle.NAME)
-
-
 @lru_cache(maxsize=16)  # all edits of a sample stand together
 def pictures(sample: Sample) -> tuple[np.ndarray | None, np.ndarray | None]:
     """(first source, target) of a sample, uint8 [H,W,3]; no target for text-to-image: nothing is held against it."""
     return (sample.source(), sample.target()) if sample.count else (None, None)
 
 
-def towers(job: ScoreSlice) -> Similar:
-    """The embedding models, with threads from the config: sums in another order are other bytes."""
+def towers(job: ScoreSlice) -> list[Similar]:
+    """The embedding models, with threads from the config: sums in another order are other bytes. The first are the
+    job's own two; one each follows for `more`."""
     import torch
 
     from madi.score.clip import Clip
     from madi.score.dino import Dino
 
     torch.set_num_threads(job.threads)
-    return Similar(Clip(job.clip), Dino(job.dino), job.batch)
+    found = [Similar(Clip(job.clip), Dino(job.dino), job.batch)]
+    for name, tower in job.more.items():
+        one = (Clip(tower.folder), None) if tower.kind == "clip" else (None, Dino(tower.folder))
+        found.append(Similar(*one, job.batch, name))
+    return found

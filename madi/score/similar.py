@@ -25,36 +25,64 @@ class Asked:
 
 
 class Similar:
-    """The two embedding models, a `madi.score.clip.Clip` and a `madi.score.dino.Dino`, over all edits of a job."""
+    """Embedding models, a `madi.score.clip.Clip` or a `madi.score.dino.Dino` or both, over all edits of a job.
 
-    def __init__(self, clip, dino, batch: int):
-        self.clip, self.dino = clip, dino
-        self.clip_images, self.clip_texts = Once(clip.images, batch), Once(clip.texts, batch)
-        self.dino_images = Once(dino.images, batch)
+    name: of models beside the job's first two; their numbers bear it.
+    """
+
+    def __init__(self, clip, dino, batch: int, name: str = ""):
+        self.clip, self.dino, self.suffix = clip, dino, f"_{name}" if name else ""
+        if clip is not None:
+            self.clip_images, self.clip_texts = Once(clip.images, batch), Once(clip.texts, batch)
+        if dino is not None:
+            self.dino_images = Once(dino.images, batch)
+
+    def wanted(self, sample: Sample) -> list[Name]:
+        """(metric, against) of all numbers that an edit of this sample gets, in their order."""
+        clip = [("clip_t", against) for against in against_text(sample)]
+        held = ["source"] + ["target"] * (sample.row["target"] is not None) if sample.count else []
+        if sample.count:
+            clip = [("clip_i", against) for against in held] + clip + [("clip_dir", "source")]
+        names = clip * (self.clip is not None) + [("dino", against) for against in held] * (self.dino is not None)
+        return [(f"{metric}{self.suffix}", against) for metric, against in names]
+
+    def backend(self, metric: str) -> str:
+        """What a metric's numbers were made with."""
+        return (self.clip if metric.startswith("clip") else self.dino).name
 
     def ask(self, sample: Sample, edit: np.ndarray, source: np.ndarray | None, target: np.ndarray | None) -> Asked:
         """Puts the pictures and captions of an edit in line; all uint8 [H,W,3]."""
-        for caption in captions(sample).values():
+        for caption in captions(sample).values() if self.clip is not None else ():
             self.clip_texts.add(caption, lambda caption=caption: caption)
         pictures = [None if image is None else self._image(image, sample.count > 0) for image in (edit, source, target)]
         return Asked(*pictures)
 
     def _image(self, image: np.ndarray, faithful: bool) -> str:
         key = f"{image.shape} {images.sha256(image.tobytes())}"
-        self.clip_images.add(key, lambda: self.clip.prepare(image))
-        if faithful:  # only edits are held against a picture
+        if self.clip is not None:
+            self.clip_images.add(key, lambda: self.clip.prepare(image))
+        if faithful and self.dino is not None:  # only edits are held against a picture
             self.dino_images.add(key, lambda: self.dino.prepare(image))
         return key
 
     def answer(self, sample: Sample, asked: Asked) -> dict[Name, Outcome]:
         """Outcomes of an edit that was asked about, by metric and what it is held against."""
-        words = captions(sample)
-        edit = self.clip_images[asked.edit]
-        found = {("clip_t", against): self._clip_t(edit, words.get(against)) for against in against_text(sample)}
-        for against, other in (("source", asked.source), ("target", asked.target if sample.count else None)):
-            if other is not None:
-                found["clip_i", against] = outcome.of(cosine(edit, self.clip_images[other]))
+        held = (("source", asked.source), ("target", asked.target if sample.count else None))
+        others = {against: other for against, other in held if other is not None}
+        found: dict[Name, Outcome] = {}
+        if self.clip is not None:
+            found |= self._clip(sample, asked, others)
+        if self.dino is not None:
+            for against, other in others.items():
                 found["dino", against] = outcome.of(cosine(self.dino_images[asked.edit], self.dino_images[other]))
+        return {(f"{metric}{self.suffix}", against): result for (metric, against), result in found.items()}
+
+    def _clip(self, sample: Sample, asked: Asked, others: dict[str, str]) -> dict[Name, Outcome]:
+        """CLIP-T, CLIP-I and CLIP-Dir of an edit."""
+        words, edit = captions(sample), self.clip_images[asked.edit]
+        found = {("clip_t", against): self._clip_t(edit, words.get(against)) for against in against_text(sample)}
+        for against, other in others.items():
+            found["clip_i", against] = outcome.of(cosine(edit, self.clip_images[other]))
         if asked.source is not None:
             found["clip_dir", "source"] = self._clip_dir(self.clip_images[asked.source], edit, words)
         return found

@@ -69,7 +69,7 @@ def question_rows(sample="s0"):
     return rows
 
 
-def score(folder, towers, samples, edits, questions=None, batch=4):
+def score(folder, towers, samples, edits, questions=None, batch=4, more=None):
     """Score rows by (sample, pause, metric, against), and the answers."""
     from madi.score.shard import run
 
@@ -84,6 +84,7 @@ def score(folder, towers, samples, edits, questions=None, batch=4):
     protocols = ["idea_bench"] if questions is None else ["five_questions", "idea_bench"]
     asked = JudgeSlice(job="ft", judge="oracle", rollouts=1, protocols=dict.fromkeys(names, protocols))
     facts = {"job": "ft", "name": "test", "threads": 1, "judge": asked, "batch": batch}
+    facts |= {"more": more or {}}
     job = ScoreSlice.model_validate(facts | {"clip": str(towers[0]), "dino": str(towers[1])})
     files = {name: folder / "samples.parquet" for name in names}
     out, answers = folder / "scores.parquet", folder / "answers.parquet"
@@ -181,6 +182,23 @@ def test_a_copy_and_a_true_target_meet_the_oracles_laws(towers, tmp_path):
     backends = {key[2]: row["backend"].split("@")[0] for key, row in found.items()}
     assert backends["clip_t"] == "clip" and backends["dino"] == "dino" and backends["l1"] == "pixels"
     assert backends["oracle_if"] == backends["qa_mllm"] == "oracle"
+
+
+def test_more_models_give_numbers_of_their_own_and_change_no_other(towers, tmp_path):
+    samples, edits = (
+        [sample_row(local="green circle")],
+        [edit_row(noisy(TARGET, 1)), edit_row(None, pause=8, status="failed")],
+    )
+    alone, _ = score(tmp_path / "a", towers, samples, edits)
+    more = {"l14": {"kind": "clip", "folder": str(towers[0])}, "b16": {"kind": "dino", "folder": str(towers[1])}}
+    both, _ = score(tmp_path / "b", towers, samples, edits, more=more)
+    assert {key: row for key, row in both.items() if key in alone} == alone
+    added = {key: row for key, row in both.items() if key not in alone}
+    names = {metric for _, _, metric, _ in added}
+    assert names == {"clip_i_l14", "clip_t_l14", "clip_dir_l14", "dino_b16"}
+    for (sample, pause, metric, against), row in added.items():  # the same weights: the same numbers
+        first = both[sample, pause, metric.rsplit("_", 1)[0], against]
+        assert (row["value"], row["status"], row["backend"]) == (first["value"], first["status"], first["backend"])
 
 
 def test_text_to_image_gets_its_two_numbers(towers, tmp_path):

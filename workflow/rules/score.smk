@@ -69,6 +69,7 @@ rule score_shard:
         answers=f"{RESULTS}/answers/{{job}}/answers.parquet",
         clip=settle.model_files(CONFIG, "clip"),
         dino=settle.model_files(CONFIG, "dino"),
+        towers=settle.tower_files(CONFIG),
     output:
         scores=f"{RESULTS}/scores/{{job}}/scores.parquet",
     log:
