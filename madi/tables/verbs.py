@@ -30,8 +30,8 @@ def build(
     from madi.config import TablesSlice, read
     from madi.options import named_files
     from madi.progress import log_to, say
-    from madi.records import CELL, LINEAGE
-    from madi.tables import figures, sources, write
+    from madi.records import CELL, LINEAGE, SCORE
+    from madi.tables import figures, sources, validity, write
     from madi.tables.build import build as build_cells
 
     with log_to(log):
@@ -41,6 +41,8 @@ def build(
         found, origins = build_cells(source)
         write.write_tables(out_folder, found, source.bars, source.spec)
         figures.write_figures(figures_folder, found, source.bars, source.spec)
+        held = shards.frame(scores, SCORE), source.samples, source.spec, source.resamples, source.seed
+        validity.write(out_folder, figures_folder, validity.table(*held))
         shards.write(lineage, origins, LINEAGE)
         shards.write(cells, found, CELL)
         say(f"{len(found)} cells from {len(origins)} uses of scores")

@@ -18,8 +18,11 @@ rule tables_build:
             f"{RESULTS}/tables/table_{{table}}.{{form}}", table=DECLARED["tables"], form=["csv", "md", "tex"]
         ),
         figures=expand(
-            f"{RESULTS}/figures/{{figure}}.{{form}}", figure=DECLARED["figures"], form=["svg", "png"]
+            f"{RESULTS}/figures/{{figure}}.{{form}}",
+            figure=[*DECLARED["figures"], "figure_validity"],
+            form=["svg", "png"],
         ),
+        validity=f"{RESULTS}/tables/validity.csv",
         cells=f"{RESULTS}/cells.parquet",
         lineage=f"{RESULTS}/lineage.parquet",
     log:

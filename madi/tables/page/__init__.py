@@ -11,8 +11,8 @@ import pandas as pd
 
 from madi import shards
 from madi.records import EDIT, SAMPLE, SCORE, edit_id
-from madi.tables import grids, summary, write
-from madi.tables.sources import bars_in
+from madi.tables import grids, summary, validity, write
+from madi.tables.sources import bars_in, read_samples
 from madi.tables.spec import Table, TablesSpec
 
 LIMIT_MB = 15
@@ -144,6 +144,7 @@ def render(config, cells: list[dict], scores: pd.DataFrame, samples, edits, figu
     for plot, name in zip(plots, spec.figures):
         plot.plot = plot_uri(figures[name]) if name in figures else ""
     benchmark = summary.benchmark_of(scores)
+    held = validity.table(scores, read_samples(samples), spec, config.resamples, config.seed)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -153,6 +154,8 @@ def render(config, cells: list[dict], scores: pd.DataFrame, samples, edits, figu
     )
     return environment.get_template("report.html.j2").render(
         judge=config.judge,
+        validity=validity.shown(held),
+        validity_plot=plot_uri(figures["figure_validity"]) if "figure_validity" in figures else "",
         config=config,
         tables=tables,
         plots=plots,
