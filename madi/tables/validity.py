@@ -98,7 +98,7 @@ def line(metric: str, truth: str, task: str, some: pd.DataFrame, resamples: int,
 def correlation(
     x_N: np.ndarray, y_N: np.ndarray, groups_N: np.ndarray, resamples: int, seed: int, name: str
 ) -> tuple[float, tuple[float, float]]:
-    """Spearman's correlation, and its interval by resampling groups; ranks are those of all edits, in every resample."""
+    """Spearman's correlation, and its interval by resampling groups; ranks are those of all edits throughout."""
     nothing = float("nan"), (float("nan"), float("nan"))
     if len(x_N) < 3 or not np.ptp(x_N) or not np.ptp(y_N):
         return nothing
