@@ -73,7 +73,7 @@ def test_the_paper_scale_is_planned_whole(paper, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     counts = dict(line.split() for line in done.stdout.splitlines() if line.split()[1:] and line.split()[1].isdigit())
     assert counts["train_run"] == "7" == str(len(paper.train.runs))
-    assert counts["data_latents"] == str(paper.data.latents.shards) and counts["data_fetch"] == "18"
+    assert counts["data_latents"] == str(paper.data.latents.shards) and counts["data_fetch"] == "21"
 
 
 def test_what_is_taken_comes_to_what_is_said(paper):
