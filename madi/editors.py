@@ -82,12 +82,14 @@ class EndpointEditor(Part):
 
 
 class EditorSlice(Part):
-    """One thing that makes edits, as its job reads it."""
+    """One thing that makes edits, as its job reads it. pauses_as: what stands for a pause in the prompts of weights of
+    ours: its token, or an ordinary word's, the control."""
 
     kind: Literal[
         "base", "run", "copy", "truth", "truth_vae", "other_truth", "pipeline", "folder", "published", "endpoint"
     ]
     run: Name | None = None
+    pauses_as: Literal["pause", "filler"] = "pause"
     pipeline: PipelineEditor | None = None
     folder: FolderEditor | None = None
     published: PublishedEditor | None = None
@@ -98,6 +100,8 @@ class EditorSlice(Part):
         for name in ("run", "pipeline", "folder", "published", "endpoint"):
             if (self.kind == name) != (getattr(self, name) is not None):
                 raise ValueError(f"`{name}: ...` with kind {name}, and with no other kind")
+        if self.pauses_as != "pause" and self.kind not in ("base", "run"):
+            raise ValueError("`pauses_as` with kind base or run, and with no other kind")
         return self
 
 

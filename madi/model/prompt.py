@@ -21,6 +21,7 @@ import torch
 from madi.errors import MadiError
 
 PAUSE = "<|pause|>"
+FILLER = "and"  # a word that asks for nothing
 DROPPED = "<cfg>"  # what OmniGen trains on where text and images are dropped together
 OPENING = "<|user|>\nGenerate an image according to the following instructions\n"
 CLOSING = "<|end|>\n<|assistant|>\n<|diffusion|>"
@@ -92,6 +93,7 @@ class Tokens:
         self.tokenizer = tokenizer
         self.patch = patch
         self.pause_id = tokenizer.convert_tokens_to_ids(PAUSE)
+        self.filler_id = tokenizer(FILLER, verbose=False).input_ids[-1]
         self._chunk = lru_cache(maxsize=65536)(lambda text: tuple(tokenizer(text, verbose=False).input_ids))
 
     def prompt(self, instruction, images=(), plan=(), pauses=0) -> Prompt:
@@ -110,10 +112,24 @@ class Tokens:
             ids = ids + [0] * size + chunk[chunk[0] == _BOS :]
         return Prompt(ids, slots, list(images))
 
-    def branches(self, instruction, images=(), pauses=0) -> Branches:
-        """Conditional (alone with the pauses), image-only (the same images, no words) and stock's negative prompt."""
+    def branches(self, instruction, images=(), pauses=0, filler: bool = False) -> Branches:
+        """Conditional (alone with the pauses), image-only (the same images, no words) and stock's negative prompt.
+
+        filler: in the pauses' places stands an ordinary word's token, the control for their being tokens at all.
+        """
         image_only = self.prompt("", images) if len(images) else None
-        return Branches(self.prompt(instruction, images, (), pauses), self.negative(), image_only, pauses)
+        conditional = self.prompt(instruction, images, (), pauses)
+        if filler and pauses:
+            conditional = self.filled(conditional, pauses)
+        return Branches(conditional, self.negative(), image_only, pauses)
+
+    def filled(self, prompt: Prompt, pauses: int) -> Prompt:
+        """The prompt with its last `pauses` pause tokens as fillers; those within a plan stay."""
+        places = [place for place, token in enumerate(prompt.ids) if token == self.pause_id][-pauses:]
+        ids = list(prompt.ids)
+        for place in places:
+            ids[place] = self.filler_id
+        return Prompt(ids, prompt.slots, prompt.images)
 
     def negative(self) -> Prompt:
         """The unconditional prompt of inference: stock's negative words, no image."""

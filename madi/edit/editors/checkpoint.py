@@ -17,17 +17,17 @@ from madi.edit.editors.reference import TruthThroughVae
 from madi.edit.work import Result, Work, fit
 from madi.model import checkpoint
 from madi.model.codec import Codec
-from madi.model.prompt import layout
+from madi.model.prompt import FILLER, PAUSE, layout
 from madi.model.sampler import Sampler, noise_for
 
 
 class Checkpoint:
     """A stock OmniGenPipeline folder: the base or a run's weights. Plans are not used at inference (7.12)."""
 
-    def __init__(self, folder: Path, sampler: Settings, size_px: int, config_sha: str):
+    def __init__(self, folder: Path, sampler: Settings, size_px: int, config_sha: str, filler: bool = False):
         self.weights = checkpoint.load(folder, sampler.device, sampler.dtype)
         self.sampler = Sampler(self.weights.packed, sampler.steps, sampler.guidance, sampler.image_guidance)
-        self.size_px = size_px
+        self.size_px, self.filler = size_px, filler
         self.facts = {
             "sampler_steps": sampler.steps,
             "guidance_text": sampler.guidance,
@@ -51,7 +51,11 @@ class Checkpoint:
         names = dict.fromkeys(w.sample.id for w in works)
         latents = {name: [codec.encode(image[None])[0] for image in pictures[name]] for name in names}
         texts = [layout(w.sample.row["instruction"], w.sample.count, (), w.pause) for w in works]
-        branches = [tokens.branches(w.sample.row["instruction"], latents[w.sample.id], w.pause) for w in works]
+        if self.filler:
+            texts = [text.replace(PAUSE, f" {FILLER}") for text in texts]
+        branches = [
+            tokens.branches(w.sample.row["instruction"], latents[w.sample.id], w.pause, self.filler) for w in works
+        ]
         shape = (codec.channels, size[0] // codec.scale, size[1] // codec.scale)
         # Keyed by sample and seed alone: what differs between editors and pause counts is never the noise.
         noise = torch.stack([noise_for(w.seed, f"{w.benchmark}/{w.sample.id}", shape) for w in works])
