@@ -111,7 +111,7 @@ def line(metric: str, against: str, task: str, some: pd.DataFrame) -> dict:
     there = some[some["status"] == "ok"]
     means = there.groupby(["group_id", "sample_id"])["value"].mean().reset_index()  # over seeds
     sums = stats.group_sums(means["value"].to_numpy(float), means["group_id"].to_numpy(str))
-    interval = stats.mean_interval(sums, RESAMPLES, SEED, f"{metric}/{against}/{task}") or (None, None)
+    interval = stats.mean_interval(sums, RESAMPLES, SEED) or (None, None)
     told = {"metric": metric, "against": against, "task": task, "mean": sums.ratio}
     told |= {"low": interval[0], "high": interval[1], "n": len(means)}
     told |= {name: int((some["status"] == name).sum()) for name in ("excluded", "missing")}

@@ -66,19 +66,19 @@ def ask_board(query: Query, board: Board) -> Units:
     return board.recall(query) if query.statistic == "recall" else board.answer(query)
 
 
-def estimate(query: Query, units: Units, source: Source, name: str) -> tuple[float | None, stats.Interval]:
+def estimate(query: Query, units: Units, source: Source) -> tuple[float | None, stats.Interval]:
     """Value and 95 % interval of a cell from its units."""
     strata = strata_of(query, units)
     if query.statistic == "macro":
         if not strata or set(strata) != source.board.tags(query):
             return None, None  # a mean over fewer tags is another number
         value = float(np.mean([sums.ratio for sums in strata.values()]))
-        return value, stats.macro_interval(strata, source.resamples, source.seed, name)
+        return value, stats.macro_interval(strata, source.resamples, source.seed)
     sums = strata[""]
     if query.rate and sums.ratio is not None:
         low, high = stats.wilson(sums.ratio / query.scale, len(sums.names))
         return sums.ratio, (low * query.scale, high * query.scale)
-    return sums.ratio, stats.mean_interval(sums, source.resamples, source.seed, name)
+    return sums.ratio, stats.mean_interval(sums, source.resamples, source.seed)
 
 
 def strata_of(query: Query, units: Units) -> stats.Strata:
@@ -103,7 +103,7 @@ def answer(ask: Ask, name: str, source: Source) -> Answer:
     if query is None or not source.board.has(query):
         return Answer(name, status=status)
     units = ask_board(query, source.board)
-    value, interval = estimate(query, units, source, name)
+    value, interval = estimate(query, units, source)
     text = "–" if value is None else f"{value:z.{digits_of(query, ask.metric, source)}f}"
     return Answer(name, "scores", value, text, interval, "ok", query, units)
 
@@ -125,7 +125,7 @@ def gain(name: str, of: Answer, over: Answer, source: Source) -> Answer:
     """Percent by which one cell exceeds another of its column."""
     if not (of.units and over.units and of.value is not None and over.value):
         return Answer(name, status=NOT_RUN)
-    interval = stats.gain_interval(sums_of(of.units), sums_of(over.units), source.resamples, source.seed, name)
+    interval = stats.gain_interval(sums_of(of.units), sums_of(over.units), source.resamples, source.seed)
     value = 100 * (of.value / over.value - 1)
     both = Units(
         *(np.concatenate([getattr(u, f) for u in (of.units, over.units)]) for f in ("samples", "groups", "strata")),
@@ -201,7 +201,7 @@ def best_row(column: str, rows: dict[str, Row], block: Block, grid: dict, source
 def beaten(top: Answer, other: Answer, source: Source) -> bool:
     """Whether the difference of the two values, as the cells print them, has its paired 95 % interval above zero."""
     first, second = (strata_of(made.query, made.units) for made in (top, other))
-    interval = stats.lead_interval(first, second, source.resamples, source.seed, f"{top.name}\0{other.name}")
+    interval = stats.lead_interval(first, second, source.resamples, source.seed)
     return interval is not None and interval[0] > 0
 
 

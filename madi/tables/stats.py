@@ -1,12 +1,13 @@
 """Intervals: bootstrap over groups (source images, sessions), paired differences, Wilson's for rates.
 
 Shape legend: N values, G groups, R resamples. Whole groups are drawn with replacement, because edits of one source
-image are not independent. Every draw is seeded by the cell's name, and values are sorted before they are summed: the
+image are not independent. Every draw is seeded by the groups' names, and values are sorted before they are summed: the
 order in which rows or cells come changes no digit.
 """
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -46,22 +47,27 @@ def group_sums(values_N: np.ndarray, groups_N: np.ndarray, weights_N: np.ndarray
     return Sums(names, values_G, weights_G)
 
 
-def draws(groups: int, resamples: int, seed: int, name: str) -> np.ndarray:
-    """How often each group is drawn, int [R, G], from a stream of this cell's own.
+@lru_cache(maxsize=2)  # most cells are over the same groups, and 10,000 draws of 3,600 take 0.3 GB
+def draws(names: tuple[str, ...], resamples: int, seed: int, part: str = "") -> np.ndarray:
+    """How often each group is drawn, [R, G] as floats, from a stream of these groups' own (and of this part's).
 
     One fewer are drawn than there are (Rao and Wu, 1988), which makes the variance of a resampled mean s^2 / G,
-    unbiased: with all G it would be a share 1 / G too small, much where groups are few.
+    unbiased: with all G it would be a share 1 / G too small, much where groups are few. Cells over the same groups
+    share their draws, as paired comparisons must.
     """
-    key = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+    key = hashlib.sha256("\0".join((str(seed), part, *names)).encode()).digest()
     rng = np.random.default_rng(int.from_bytes(key[:16], "big"))
-    return rng.multinomial(groups - 1, np.full(groups, 1 / groups), size=resamples)
+    groups = len(names)
+    drawn_RG = rng.multinomial(groups - 1, np.full(groups, 1 / groups), size=resamples).astype(np.float64)
+    drawn_RG.flags.writeable = False
+    return drawn_RG
 
 
 def resampled(sums: Sums, draws_RG: np.ndarray) -> np.ndarray:
     """The weighted mean of every resample [R]; nan where a resample has no weight."""
-    weights_R = draws_RG @ sums.weights
+    values_R, weights_R = (draws_RG @ np.stack([sums.values, sums.weights], axis=1)).T
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weights_R > 0, draws_RG @ sums.values / weights_R, np.nan)
+        return np.where(weights_R > 0, values_R / weights_R, np.nan)
 
 
 def percentiles(statistics_R: np.ndarray) -> Interval:
@@ -73,47 +79,49 @@ def percentiles(statistics_R: np.ndarray) -> Interval:
     return float(low), float(high)
 
 
-def mean_interval(sums: Sums, resamples: int, seed: int, name: str) -> Interval:
+def mean_interval(sums: Sums, resamples: int, seed: int) -> Interval:
     """95 % interval of the weighted mean; None with fewer than three groups."""
     if len(sums.names) < FEWEST:
         return None
-    return percentiles(resampled(sums, draws(len(sums.names), resamples, seed, name)))
+    return percentiles(resampled(sums, draws(tuple(sums.names), resamples, seed)))
 
 
-def macro_interval(strata: Strata, resamples: int, seed: int, name: str) -> Interval:
+def macro_interval(strata: Strata, resamples: int, seed: int) -> Interval:
     """95 % interval of the mean over strata, each resampled within itself; None if one has fewer than three groups."""
     if not strata or any(len(sums.names) < FEWEST for sums in strata.values()):
         return None
-    parts = [resampled(sums, draws(len(sums.names), resamples, seed, f"{name}\0{key}")) for key, sums in strata.items()]
+    parts = [resampled(sums, draws(tuple(sums.names), resamples, seed, key)) for key, sums in strata.items()]
     return percentiles(np.mean(parts, axis=0))
 
 
-def paired(first: Sums, second: Sums, resamples: int, seed: int, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+def paired(
+    first: Sums, second: Sums, resamples: int, seed: int, part: str = ""
+) -> tuple[np.ndarray, np.ndarray] | None:
     """Both weighted means [R] under the same draws of the same groups; None if either has fewer than three groups."""
     if min(len(first.names), len(second.names)) < FEWEST:
         return None
     names = np.union1d(first.names, second.names)
-    draws_RG = draws(len(names), resamples, seed, name)
+    draws_RG = draws(tuple(names), resamples, seed, part)
     return resampled(spread(first, names), draws_RG), resampled(spread(second, names), draws_RG)
 
 
-def gain_interval(of: Sums, over: Sums, resamples: int, seed: int, name: str) -> Interval:
+def gain_interval(of: Sums, over: Sums, resamples: int, seed: int) -> Interval:
     """95 % interval of 100 * (mean(of) / mean(over) - 1), paired."""
-    pair = paired(of, over, resamples, seed, name)
+    pair = paired(of, over, resamples, seed)
     if pair is None:
         return None
     with np.errstate(invalid="ignore", divide="ignore"):
         return percentiles(100 * (pair[0] / pair[1] - 1))
 
 
-def lead_interval(first: Strata, second: Strata, resamples: int, seed: int, name: str) -> Interval:
+def lead_interval(first: Strata, second: Strata, resamples: int, seed: int) -> Interval:
     """95 % interval of the first's mean over strata less the second's, paired; None if their strata differ, or hold
     too few groups together to tell."""
     if not first or first.keys() != second.keys():
         return None
     if sum(len(np.union1d(first[key].names, second[key].names)) for key in first) < FEWEST_TO_LEAD:
         return None
-    pairs = [paired(first[key], second[key], resamples, seed, f"{name}\0{key}") for key in sorted(first)]
+    pairs = [paired(first[key], second[key], resamples, seed, key) for key in sorted(first)]
     if None in pairs:
         return None
     return percentiles(np.mean([better - worse for better, worse in pairs], axis=0))

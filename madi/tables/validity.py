@@ -89,27 +89,26 @@ def line(metric: str, truth: str, task: str, some: pd.DataFrame, resamples: int,
         known["group_id"].to_numpy(str),
         resamples,
         seed,
-        f"validity {metric} {truth} {task}",
     )
     told = {"metric": METRICS[metric], "truth": TRUTHS[truth], "task": task, "rank_correlation": value}
     return told | {"low": interval[0], "high": interval[1], "n": len(known)}
 
 
 def correlation(
-    x_N: np.ndarray, y_N: np.ndarray, groups_N: np.ndarray, resamples: int, seed: int, name: str
+    x_N: np.ndarray, y_N: np.ndarray, groups_N: np.ndarray, resamples: int, seed: int
 ) -> tuple[float, tuple[float, float]]:
     """Spearman's correlation, and its interval by resampling groups; ranks are those of all edits throughout."""
     nothing = float("nan"), (float("nan"), float("nan"))
     if len(x_N) < 3 or not np.ptp(x_N) or not np.ptp(y_N):
         return nothing
     x_N, y_N = (rankdata(values) / len(values) for values in (x_N, y_N))
-    _, at_N = np.unique(groups_N, return_inverse=True)
+    names, at_N = np.unique(groups_N, return_inverse=True)
     sums_GK = np.zeros((at_N.max() + 1, 6))
     np.add.at(sums_GK, at_N, np.stack([np.ones_like(x_N), x_N, y_N, x_N * x_N, y_N * y_N, x_N * y_N], axis=1))
     value = float(pearson(sums_GK.sum(0)[None])[0])
     if len(sums_GK) < stats.FEWEST:
         return value, nothing[1]
-    interval = stats.percentiles(pearson(stats.draws(len(sums_GK), resamples, seed, name) @ sums_GK))
+    interval = stats.percentiles(pearson(stats.draws(tuple(names), resamples, seed) @ sums_GK))
     return value, interval or nothing[1]
 
 

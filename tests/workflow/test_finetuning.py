@@ -26,7 +26,7 @@ def test_finetuning_makes_the_base_keep_more_of_a_picture(fresh, tmp_path):
     before, after = (scored(workspace.folder / path) for path in wanted)
     paired = (after - before).dropna()
     sums = stats.group_sums(paired.to_numpy(), paired.index.to_numpy(), np.ones(len(paired)))
-    low, high = stats.mean_interval(sums, 2000, 0, "bar")
+    low, high = stats.mean_interval(sums, 2000, 0)
     print(
         f"identity preservation {before.mean():.2f} -> {after.mean():.2f}, {paired.mean():.2f} [{low:.2f}, {high:.2f}]"
     )
