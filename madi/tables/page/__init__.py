@@ -10,7 +10,8 @@ import jinja2
 import pandas as pd
 
 from madi import shards
-from madi.records import EDIT, SAMPLE, SCORE, edit_id
+from madi.records import EDIT, SCORE, edit_id
+from madi.samples import load
 from madi.tables import grids, summary, validity, write
 from madi.tables.sources import bars_in, read_samples
 from madi.tables.spec import Table, TablesSpec
@@ -96,7 +97,7 @@ def galleries(
     shown: dict[str, list[dict]] = {}
     for name in spec.galleries:
         if name in samples:
-            rows = shards.read(samples[name], SAMPLE)
+            rows = [sample.row for sample in load(samples[name]).values()]  # pictures stay on disk till they are shown
             chosen = set(grids.choose(rows, config.gallery, config.seed))
             shown[name] = [row for row in rows if row["sample_id"] in chosen]
     wanted = {(name, row["sample_id"]) for name, rows in shown.items() for row in rows}
