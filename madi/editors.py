@@ -83,13 +83,14 @@ class EndpointEditor(Part):
 
 class EditorSlice(Part):
     """One thing that makes edits, as its job reads it. pauses_as: what stands for a pause in the prompts of weights of
-    ours: its token, or an ordinary word's, the control."""
+    ours: its token, or as a control an ordinary word's,
+    or nothing but its place."""
 
     kind: Literal[
         "base", "run", "copy", "truth", "truth_vae", "other_truth", "pipeline", "folder", "published", "endpoint"
     ]
     run: Name | None = None
-    pauses_as: Literal["pause", "filler"] = "pause"
+    pauses_as: Literal["pause", "filler", "shift"] = "pause"
     pipeline: PipelineEditor | None = None
     folder: FolderEditor | None = None
     published: PublishedEditor | None = None

@@ -109,7 +109,7 @@ def build(name: str, job: EditSlice, asked: dict, weights: dict[str, Path]) -> E
     if editor.kind == "truth_vae":
         return checkpoint.truth_through_vae(job.base, sha)
     folder = trained(weights[editor.run]) if editor.kind == "run" else Path(job.base)
-    return checkpoint.Checkpoint(folder, job.sampler, job.size_px, sha, editor.pauses_as == "filler")
+    return checkpoint.Checkpoint(folder, job.sampler, job.size_px, sha, editor.pauses_as)
 
 
 def trained(manifest: Path) -> Path:

@@ -48,13 +48,15 @@ class Holder(Protocol):
 class Segment:
     """One sample's stretch of the stream, positions [start, start + length): the calls that cover them; `total`, the
     length of the whole request's longest sequence, which picks the rotary factors; where it starts behind position 0,
-    who holds the keys and values before it."""
+    who holds the keys and values before it. shift: how much further its tokens stand than they are, for `rotate` alone:
+    the control for pauses that moves what follows them and adds nothing."""
 
     length: int
     calls: list[Call]
     total: int
     start: int = 0
     held: Holder | None = None
+    shift: int = 0
 
 
 def runs(prompt: int, slots: list[tuple[int, int]], target: int) -> list[Run]:

@@ -101,7 +101,7 @@ class Packed(torch.nn.Module):
     def rotary(self, segments: list[Segment], device) -> tuple[torch.Tensor, torch.Tensor]:
         """cos and sin [L,1,D] at every token's position in its own sample, float32 as in stock, for `rotate`."""
         rope = self.stock.rope
-        place = torch.cat([torch.arange(s.start, s.start + s.length, device=device) for s in segments]).float()
+        place = torch.cat([torch.arange(s.length, device=device) + s.start + s.shift for s in segments]).float()
         far = torch.tensor([self.far(s.total) for s in segments], device=device)
         far = far.repeat_interleave(torch.tensor([s.length for s in segments], device=device))
         short, long = (self._inverse(factor, device) for factor in (rope.short_factor, rope.long_factor))

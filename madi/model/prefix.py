@@ -158,16 +158,23 @@ def run(packed: Packed, level: list[Stem], prompts: Sequence[Prompt]) -> None:
 class Steps:
     """Velocities of many noises behind their prefixes: what the steps have in common is made once, here."""
 
-    def __init__(self, packed: Packed, prefixes: Sequence[Chunk], totals: Sequence[int], shape: Sequence[int]):
-        """shape: (C, h, w) of the latents, h and w in whole patches."""
+    def __init__(
+        self,
+        packed: Packed,
+        prefixes: Sequence[Chunk],
+        totals: Sequence[int],
+        shape: Sequence[int],
+        shifts: Sequence[int] | None = None,
+    ):
+        """shape: (C, h, w) of the latents, h and w in whole patches. shifts: as `Segment.shift`; None: nowhere."""
         self.packed = packed
         tail = 1 + shape[-2] * shape[-1] // packed.stock.config.patch_size**2
         longest = max(prefix.end for prefix in prefixes) + tail
         device = packed.stock.device
         room = torch.empty(2, longest, *key_shape(packed), dtype=packed.stock.dtype, device=device)
         segments = [
-            Segment(tail, tail_calls(prefix.end, tail, device), total, prefix.end, Behind(prefix, room))
-            for prefix, total in zip(prefixes, totals, strict=True)
+            Segment(tail, tail_calls(prefix.end, tail, device), total, prefix.end, Behind(prefix, room), shift)
+            for prefix, total, shift in zip(prefixes, totals, shifts or [0] * len(prefixes), strict=True)
         ]
         rows = len(segments) if device.type == "cuda" else max(1, CPU_STREAM // tail)
         self.groups = [segments[at : at + rows] for at in range(0, len(segments), rows)]

@@ -78,12 +78,13 @@ class Prompt:
 @dataclass(frozen=True)
 class Branches:
     """One sample's prompts under guidance. `image_only` is None where there is no source image (T2I). `pauses`: how
-    many inference pauses the conditional prompt ends in."""
+    many inference pauses the conditional prompt ends in; `shift`: how much further the noise stands behind it."""
 
     conditional: Prompt
     unconditional: Prompt
     image_only: Prompt | None = None
     pauses: int = 0
+    shift: int = 0
 
 
 class Tokens:
@@ -112,14 +113,17 @@ class Tokens:
             ids = ids + [0] * size + chunk[chunk[0] == _BOS :]
         return Prompt(ids, slots, list(images))
 
-    def branches(self, instruction, images=(), pauses=0, filler: bool = False) -> Branches:
+    def branches(self, instruction, images=(), pauses=0, pauses_as: str = "pause") -> Branches:
         """Conditional (alone with the pauses), image-only (the same images, no words) and stock's negative prompt.
 
-        filler: in the pauses' places stands an ordinary word's token, the control for their being tokens at all.
+        pauses_as: what stands for a pause. `filler`, an ordinary word's token, and `shift`, nothing but the room that
+        it would take before the time and noise tokens, are controls: is it the token, more tokens, or the place?
         """
         image_only = self.prompt("", images) if len(images) else None
+        if pauses_as == "shift":
+            return Branches(self.prompt(instruction, images), self.negative(), image_only, 0, pauses)
         conditional = self.prompt(instruction, images, (), pauses)
-        if filler and pauses:
+        if pauses_as == "filler" and pauses:
             conditional = self.filled(conditional, pauses)
         return Branches(conditional, self.negative(), image_only, pauses)
 

@@ -115,7 +115,9 @@ class Sampler:
         prompts, owner, places = _lay_out(conditions)
         totals = [total_of(condition, x.shape, self.packed.stock.config.patch_size) for condition in conditions]
         totals = [totals[o] for o in owner]
-        steps = prefix.Steps(self.packed, self._prefixes(prompts, owner, places, totals, requests), totals, x.shape[1:])
+        chunks = self._prefixes(prompts, owner, places, totals, requests)
+        shifts = [conditions[o].shift * (row == places[o][0]) for row, o in enumerate(owner)]
+        steps = prefix.Steps(self.packed, chunks, totals, x.shape[1:], shifts)
         conditional, image_only, unconditional = torch.tensor(places).T
         clock = times(self.steps).to(x.device)
         for now, then in zip(clock[:-1], clock[1:]):

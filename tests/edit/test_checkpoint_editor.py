@@ -59,9 +59,9 @@ def test_pauses_stand_in_the_prompt_and_change_the_edit(editor):
 def test_filler_words_stand_where_pauses_would_and_are_other_edits(folder, editor):
     from madi.edit.editors.checkpoint import Checkpoint
 
-    control = Checkpoint(folder, job(("copy",)).sampler, 32, "0" * 64, filler=True)
+    control = Checkpoint(folder, job(("copy",)).sampler, 32, "0" * 64, "filler")
     tokens = control.weights.tokens
-    pauses, fillers = (tokens.branches("make it red", (), 3, filler).conditional.ids for filler in (False, True))
+    pauses, fillers = (tokens.branches("make it red", (), 3, kind).conditional.ids for kind in ("pause", "filler"))
     changed = [place for place, (one, other) in enumerate(zip(pauses, fillers)) if one != other]
     assert len(pauses) == len(fillers) and len(changed) == 3
     assert {pauses[place] for place in changed} == {tokens.pause_id} != {fillers[place] for place in changed}
@@ -69,6 +69,16 @@ def test_filler_words_stand_where_pauses_would_and_are_other_edits(folder, edito
         [one], [other] = (made.edit(works((pause,))[:1]) for made in (editor, control))
         assert one.tokens == other.tokens and (one.image == other.image).all() == (pause == 0)
     assert "<|pause|>" not in other.prompt and other.prompt.count(" and") == 3
+
+
+def test_a_shift_adds_no_token_and_is_another_edit(folder, editor):
+    from madi.edit.editors.checkpoint import Checkpoint
+
+    control = Checkpoint(folder, job(("copy",)).sampler, 32, "0" * 64, "shift")
+    for pause in (0, 8):
+        [one], [other] = (made.edit(works((pause,))[:1]) for made in (editor, control))
+        assert other.tokens == one.tokens - pause and (one.image == other.image).all() == (pause == 0)
+    assert "<|pause|>" not in other.prompt
 
 
 def test_noise_is_the_samples_and_seeds_alone(editor, monkeypatch):

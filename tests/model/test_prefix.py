@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from madi.model import prefix
+from madi.model.attention import Segment
+from madi.model.packed import segments_of
 from madi.model.prompt import Branches, Prompt
 from madi.model.sampler import Sampler
 
@@ -56,6 +58,29 @@ def test_alone_left_padded_packed_and_from_the_prefix_are_one(weights, data, dty
     order = data.draw(st.permutations(range(len(batch))))
     stock = padded.mended(copy.deepcopy(packed.stock))
     assert close(padded.velocity(stock, x[order], t[order], [batch[i] for i in order]), alone[order], dtype)
+
+
+@torch.no_grad()
+def test_a_shift_moves_the_noise_by_so_many_positions_and_nothing_else(weights):
+    """Against one stream whose rotary factors are put together by hand."""
+    tokens, packed = weights[4096].tokens, weights[4096].packed.to(torch.float64)
+    prompt, x, t = (
+        tokens.prompt("abc", [draws(4, 4, 8)]),
+        draws(1, 4, 4, 4, seed=3).double(),
+        torch.tensor([0.3]).double(),
+    )
+    total = [len(prompt) + 1 + 4]
+    kept = prefix.prefill(packed, [prompt], [0], total)
+    tail, clock = packed.tail(x, t)
+    for shift in (0, 7):
+        found = prefix.Steps(packed, kept, total, x.shape[1:], [shift])(x, t)
+        [segment] = segments_of([prompt], tail.shape[1] - 1, total)
+        far = packed.rotary([Segment(200, [], total[0])], "cpu")
+        places = torch.cat([torch.arange(len(prompt)), torch.arange(tail.shape[1]) + len(prompt) + shift])
+        stream = packed.stream([prompt], tail)
+        out = packed.trunk(stream, [segment], tuple(part[places] for part in far))[None, len(prompt) + 1 :]
+        assert close(found, packed.velocity(out, clock, x.shape), torch.float64)
+        assert close(found, packed(x, t, [prompt]), torch.float64) == (shift == 0)
 
 
 def test_stock_is_wrong_where_its_first_row_is_padded(weights):

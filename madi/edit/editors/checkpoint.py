@@ -24,10 +24,10 @@ from madi.model.sampler import Sampler, noise_for
 class Checkpoint:
     """A stock OmniGenPipeline folder: the base or a run's weights. Plans are not used at inference (7.12)."""
 
-    def __init__(self, folder: Path, sampler: Settings, size_px: int, config_sha: str, filler: bool = False):
+    def __init__(self, folder: Path, sampler: Settings, size_px: int, config_sha: str, pauses_as="pause"):
         self.weights = checkpoint.load(folder, sampler.device, sampler.dtype)
         self.sampler = Sampler(self.weights.packed, sampler.steps, sampler.guidance, sampler.image_guidance)
-        self.size_px, self.filler = size_px, filler
+        self.size_px, self.pauses_as = size_px, pauses_as
         self.facts = {
             "sampler_steps": sampler.steps,
             "guidance_text": sampler.guidance,
@@ -51,10 +51,11 @@ class Checkpoint:
         names = dict.fromkeys(w.sample.id for w in works)
         latents = {name: [codec.encode(image[None])[0] for image in pictures[name]] for name in names}
         texts = [layout(w.sample.row["instruction"], w.sample.count, (), w.pause) for w in works]
-        if self.filler:
-            texts = [text.replace(PAUSE, f" {FILLER}") for text in texts]
+        if self.pauses_as != "pause":
+            instead = {"filler": f" {FILLER}", "shift": ""}[self.pauses_as]
+            texts = [text.replace(PAUSE, instead) for text in texts]
         branches = [
-            tokens.branches(w.sample.row["instruction"], latents[w.sample.id], w.pause, self.filler) for w in works
+            tokens.branches(w.sample.row["instruction"], latents[w.sample.id], w.pause, self.pauses_as) for w in works
         ]
         shape = (codec.channels, size[0] // codec.scale, size[1] // codec.scale)
         # Keyed by sample and seed alone: what differs between editors and pause counts is never the noise.
