@@ -64,7 +64,7 @@ def means(frame: pd.DataFrame, tag: dict[str, str]) -> pd.DataFrame:
 def line(name: tuple[str, str], both: pd.DataFrame, resamples: int, seed: int) -> dict:
     """One row of the table."""
     a, b = both["value_a"].to_numpy(float), both["value_b"].to_numpy(float)
-    same = (both["key_a"] == both["key_b"]).to_numpy(float)
+    same = (a == b).astype(float)
     codes = pd.factorize(both["cluster"])[0]
     members = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
     drawn = np.random.default_rng(seed).integers(0, len(members), (resamples, len(members)))

@@ -13,7 +13,7 @@ from madi.mllms import Mllm
 from madi.progress import say
 from madi.records import ANSWER, EDIT
 from madi.samples import Sample
-from madi.score.judges import complex_edit, five, idea_bench, oracle, viescore
+from madi.score.judges import complex_edit, five, idea_bench, oracle, truth, viescore
 from madi.score.judges.asking import Asking, Case
 from madi.score.rows import by_sample, sample_of
 
@@ -52,11 +52,12 @@ def run(
 
 
 def protocols(job: JudgeSlice, benchmark: str, sample: Sample) -> list:
-    """The protocols by which a sample's edits are judged; the oracle can judge nothing whose truth is not told."""
+    """The protocols by which a sample's edits are judged; the oracle can judge nothing whose truth is not told, and of
+    what it judges it tells its own numbers, too."""
     if job.mllm is None and "ops" not in sample.spec():
         return []
-    named = job.protocols.get(benchmark, ())
-    return [PROTOCOLS[name] for name in named if PROTOCOLS[name].asks(sample)]
+    named = [PROTOCOLS[name] for name in job.protocols.get(benchmark, ())] + [truth] * (job.mllm is None)
+    return [protocol for protocol in named if protocol.asks(sample)]
 
 
 def counted(found: Iterator[dict], undecided: Counter) -> Iterator[dict]:

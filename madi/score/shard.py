@@ -16,6 +16,7 @@ from madi.records import EDIT, SCORE
 from madi.samples import Sample
 from madi.score import geneval_by, outcome, pixels, truthful
 from madi.score.judge import protocols
+from madi.score.judges import truth
 from madi.score.outcome import Outcome
 from madi.score.rows import Answers, by_edit, by_sample, sample_of
 from madi.score.similar import Asked, Similar
@@ -48,17 +49,17 @@ def run(
     rule = geneval_by.of(job, similar[0].clip)
     cases = []
     for number, edit in enumerate(progress(shards.stream(edits, EDIT), len(of), f"score {job.job}")):
-        cases.append(look(edit, of[number], similar, rule, f"{edits} row {number} column image"))
+        cases.append(look(edit, of[number], similar, rule, judged.truth(edit), f"{edits} row {number} column image"))
     shards.write(out, (row for case in cases for row in score_rows(case, similar, judged, rule.name)), SCORE)
 
 
-def look(edit: dict, sample: Sample, similar: list[Similar], rule, where: str) -> Case:
-    """Decodes one edit and measures all that needs its pixels."""
+def look(edit: dict, sample: Sample, similar: list[Similar], rule, told: dict[str, float], where: str) -> Case:
+    """Decodes one edit and measures all that needs its pixels. told: what the oracle said of it, if it was asked."""
     bare = {name: value for name, value in edit.items() if name != "image"}
     if edit["status"] != "ok":
         return Case(bare, sample)
     made = images.decode((edit["image"] or {}).get("bytes"), where)
-    found = {(metric, "truth"): result for metric, result in truthful.judge(sample, made).items()}
+    found = {(metric, "truth"): result for metric, result in truthful.judge(sample, made, told).items()}
     if "geneval" in sample.spec() and not sample.count:
         found["geneval_correct", "truth"] = rule.decide(sample, bare, made)
     source, target = pictures(sample)
@@ -113,6 +114,10 @@ class Judged:
         """(metric, "judge") of all numbers that an edit of this sample gets from the judge."""
         asked = protocols(self.job.judge, edit["benchmark"], sample)
         return [(metric, "judge") for protocol in asked for metric in protocol.METRICS]
+
+    def truth(self, edit: dict) -> dict[str, float]:
+        """What the oracle said of an edit in its own numbers, by tag."""
+        return truth.numbers(self.answers.get((edit["edit_id"], truth.NAME), []))
 
     def outcomes(self, edit: dict, sample: Sample) -> dict[str, Outcome]:
         """All of `wanted` by metric."""

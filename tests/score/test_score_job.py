@@ -177,7 +177,9 @@ def test_a_copy_and_a_true_target_meet_the_oracles_laws(towers, tmp_path):
     assert [value[0, name] for name in ("qa_if", "qa_idp", "qa_mllm", "qa_mean3")] == [1, 10, 5.5, 7]
     assert value[8, "qa_mllm"] == 10 and (value[0, "idea_success"], value[8, "idea_success"]) == (0, 1)
     five = [row["key"] for row in answers if row["protocol"] == "five_questions"]
-    assert five == [0, 0, 5, 5, 5] + [5] * 5 and len(answers) == 2 * (5 + 6)
+    assert five == [0, 0, 5, 5, 5] + [5] * 5 and len(answers) == 2 * (5 + 6 + 3)
+    own = {(row["pause"], row["question_id"]): row["value"] for row in answers if row["protocol"] == "truth"}
+    assert own[0, "IF"] == value[0, "oracle_if"] and own[8, "PQ"] == value[8, "oracle_pq"]
     assert found["s0", 0, "clip_t", "local_caption"]["status"] == "ok"
     backends = {key[2]: row["backend"].split("@")[0] for key, row in found.items()}
     assert backends["clip_t"] == "clip" and backends["dino"] == "dino" and backends["l1"] == "pixels"
@@ -220,7 +222,7 @@ def test_a_failed_edit_has_every_row_missing_and_no_number(towers, tmp_path):
     assert stood.keys() == failed.keys()
     assert {(row["status"], row["value"]) for row in failed.values()} == {("missing", None)}
     assert {row["reason"] for row in failed.values()} == {"edit failed: the latents are not finite"}
-    assert [row["status"] for row in answers] == ["ok"] * 5 + ["missing"] * 5
+    assert [row["status"] for row in answers] == ["ok"] * (5 + 3) + ["missing"] * 5
 
 
 def test_a_number_that_is_not_finite_is_missing():

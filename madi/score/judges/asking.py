@@ -65,6 +65,7 @@ class Item:
     field: str
     most: int
     scaled: bool = False  # from 0..most to 1..10
+    real: bool = False  # the field is the value, and no key
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,9 +84,10 @@ class Asking:
     def rows(self, reply: Reply | None, judge: str, temperature: float) -> Iterator[dict]:
         """The Answer rows: a failure is missing in each of them, never a number. Money stands in the first alone."""
         for number, item in enumerate(self.items):
-            key = int(getattr(reply.value, item.field)) if reply and reply.value else None
+            said = getattr(reply.value, item.field) if reply and reply.value else None
+            key = None if said is None or item.real else int(said)
             undecided = key == -1
-            value = None if key is None or undecided else 1 + 9 * key / item.most if item.scaled else float(key)
+            value = None if said is None or undecided else 1 + 9 * key / item.most if item.scaled else float(said)
             used = reply if reply and number == 0 else None
             yield key_of(self.edit) | {
                 "protocol": self.protocol,
@@ -98,7 +100,7 @@ class Asking:
                 "prompt_sha": self.prompt_sha,
                 "key": key,
                 "value": value,
-                "status": "undecided" if undecided else "ok" if key is not None else "missing",
+                "status": "undecided" if undecided else "ok" if said is not None else "missing",
                 "reason": reply.reason if reply else self.reason,
                 "raw": used.raw if used else "",
                 "tokens_in": used.tokens_in if used else 0,
