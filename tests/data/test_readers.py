@@ -165,14 +165,6 @@ def test_emu_edit_says_which_captions_are_clean(tmp_path):
     }
 
 
-def test_emu_edits_generations_are_joined_by_hash_under_swapped_splits(tmp_path):
-    made.emu_edit(tmp_path / "set"), made.emu_edit(tmp_path / "made", generations=True)
-    found = {key: (model, shown) for key, model, shown in emu_edit.generations(tmp_path / "made")}
-    for row in split(emu_edit.read(tmp_path / "set"))[0].values():
-        model, shown = found[json.loads(row["spec"])["hash"]]
-        assert model == "emu_edit" and decoded(shown).shape == (48, 48, 3)
-
-
 def test_complex_edit_at_each_level_with_its_operations(tmp_path):
     made.complex_edit(tmp_path)
     samples, bad = split(complex_edit.read(tmp_path, 4))

@@ -25,11 +25,11 @@ def remade(ask: dict, board: Board, name: str, source):
     """(value, interval, units) of a cell asked for anew; a gain asks twice."""
     if "of" not in ask:
         units = build.ask_board(Query(**ask), board)
-        return *build.estimate(Query(**ask), units, source, name), units
+        return *build.estimate(Query(**ask), units, source), units
     parts = []
     for query in (Query(**ask["of"]), Query(**ask["over"])):
         units = build.ask_board(query, board)
-        parts.append(build.Answer("", value=build.estimate(query, units, source, "")[0], query=query, units=units))
+        parts.append(build.Answer("", value=build.estimate(query, units, source)[0], query=query, units=units))
     found = build.gain(name, *parts, source)
     return found.value, found.interval, found.units
 
@@ -341,7 +341,7 @@ def test_every_choice_among_pause_counts_has_its_control_among_as_many_seeds():
             chosen = [ask for ask in asks if ask.select]
             controls = {alike(ask): len(ask.seeds) for ask in chosen if ask.seeds and not ask.pauses}
             for ask in chosen:
-                if len(ask.pauses or []) > 1:
+                if len(ask.pauses or []) > 1 and ask.system not in ("magd_ep_filler", "magd_ep_shift"):  # controls
                     assert controls.get(alike(ask)) == len(ask.pauses), (table, name, ask)
                     scaled += 1
     assert scaled > 40
