@@ -3,6 +3,7 @@
 H, W: height and width in px. An image is uint8 [H, W, 3], RGB.
 """
 
+import base64
 import hashlib
 import io
 import struct
@@ -136,6 +137,13 @@ def contact_sheet(
     file = io.BytesIO()
     sheet.save(file, format="JPEG", quality=88)
     return file.getvalue()
+
+
+def thumbnail_uri(image: np.ndarray, side: int) -> str:
+    """A small JPEG of an image uint8 [H,W,3], at most `side` px a side, as a data URI for a page."""
+    file = io.BytesIO()
+    ImageOps.contain(Image.fromarray(image), (side, side)).save(file, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def _thumbnail(image: np.ndarray, side: int) -> Image.Image:

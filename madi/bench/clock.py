@@ -91,6 +91,13 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def tell(rows: list[Row], path: Path | None) -> None:
+    """Print the rows for a person, and write them to `path` if there is one."""
+    print(table(rows))
+    if path is not None:
+        write(path, rows)
+
+
 def write(path: Path, rows: list[Row]) -> None:
     """The rows as a JSON list of objects: a row's fields and `ratio`."""
     told = [{**vars(row), "ratio": row.ratio} for row in rows]

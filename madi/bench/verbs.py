@@ -39,9 +39,7 @@ def model(
     from madi.bench import clock, model
 
     rows = model.measure(size.value, steps, weights, device and device.value, threads)
-    print(clock.table(rows))
-    if json is not None:
-        clock.write(json, rows)
+    clock.tell(rows, json)
 
 
 @app.command()
@@ -56,9 +54,7 @@ def train(
     from madi.bench import clock, train
 
     rows = train.measure(size.value, weights, device and device.value, threads)
-    print(clock.table(rows))
-    if json is not None:
-        clock.write(json, rows)
+    clock.tell(rows, json)
 
 
 @app.command()
@@ -71,9 +67,7 @@ def data(
     from madi.bench import clock, data
 
     made = data.measure(rows, processes)
-    print(clock.table(made))
-    if json is not None:
-        clock.write(json, made)
+    clock.tell(made, json)
 
 
 @app.command()
@@ -87,9 +81,7 @@ def chat(
     from madi.bench import chat, clock
 
     made = chat.measure(calls, at_once, repeats)
-    print(clock.table(made))
-    if json is not None:
-        clock.write(json, made)
+    clock.tell(made, json)
 
 
 @app.command()
@@ -106,6 +98,4 @@ def score(
     from madi.bench import clock, score
 
     made = score.measure(sources, edits, clip, dino, threads, repeats)
-    print(clock.table(made))
-    if json is not None:
-        clock.write(json, made)
+    clock.tell(made, json)

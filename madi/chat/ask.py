@@ -75,9 +75,9 @@ class Reply:
 class Unfit(Exception):
     """An answer that cannot be used. The reason is a few words, the same for the same fault, so that it is counted."""
 
-    def __init__(self, reason: str, raw: str = ""):
+    def __init__(self, reason: str):
         super().__init__(reason)
-        self.reason, self.raw = reason, raw
+        self.reason = reason
 
 
 def fenced(text: str) -> str:
@@ -98,18 +98,18 @@ def read(text: str, schema: type[Answer]) -> Answer:
         raise Unfit("an empty answer")
     found = _objects(text)
     if len(found) != 1:
-        raise Unfit("no JSON" if not found else "several JSON objects", text)
+        raise Unfit("no JSON" if not found else "several JSON objects")
     try:
         return schema.model_validate(found[0])
     except ValidationError as fault:
         first = fault.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if not isinstance(part, int)) or "the whole"
-        raise Unfit(f"not the schema ({where}: {first['msg'].removeprefix('Value error, ')})"[:160], text) from None
+        raise Unfit(f"not the schema ({where}: {first['msg'].removeprefix('Value error, ')})"[:160]) from None
 
 
 def _objects(text: str) -> list[dict]:
     """All JSON objects at the outermost level of a text."""
-    decoder = json.JSONDecoder(object_pairs_hook=lambda pairs: _once(pairs, text))
+    decoder = json.JSONDecoder(object_pairs_hook=_once)
     found, at, failed = [], text.find("{"), 0
     while at >= 0 and failed < BRACES:
         try:
@@ -121,10 +121,10 @@ def _objects(text: str) -> list[dict]:
     return found
 
 
-def _once(pairs: list[tuple[str, object]], text: str) -> dict:
+def _once(pairs: list[tuple[str, object]]) -> dict:
     """An object, none of whose keys comes twice: which of two values was meant, nobody can say."""
     if len({key for key, _ in pairs}) < len(pairs):
-        raise Unfit("a key that comes twice", text)
+        raise Unfit("a key that comes twice")
     return dict(pairs)
 
 

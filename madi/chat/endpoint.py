@@ -71,7 +71,7 @@ class Endpoint:
         self.tries = (settings.tries, settings.answers_tried)  # of passing faults, of unusable answers
         self._secret = os.environ.get(settings.key, "").strip()
         if not settings.offline:
-            check(self._secret, settings)
+            check(self._secret, settings.key, settings.url)
         self._openai = openai
         self._client: openai.AsyncOpenAI | None = None
 
@@ -173,8 +173,8 @@ class Endpoint:
         return Refused(f"HTTP {code} ({said})"[:160])
 
     def clean(self, text: str) -> str:
-        """A text without the key, should the endpoint have sent it back; a word in a key's place is no secret."""
-        return text.replace(self._secret, "[key]") if len(self._secret) >= SECRET else text
+        """A text without the key, should the endpoint have sent it back."""
+        return without(self._secret, text)
 
     async def close(self) -> None:
         if self._client is not None:
@@ -182,11 +182,16 @@ class Endpoint:
             self._client = None
 
 
-def check(secret: str, settings: Mllm) -> None:
+def without(secret: str, text: str) -> str:
+    """A text with a key blotted out; a word in a key's place is no secret."""
+    return text.replace(secret, "[key]") if len(secret) >= SECRET else text
+
+
+def check(secret: str, variable: str, url: str) -> None:
     """Errors: MadiError where the environment has no key, or one that no header can hold."""
     if not secret or not (secret.isascii() and secret.isprintable()):
         what = "no key that can be sent" if secret else "not set"
-        raise MadiError(what, f"environment variable {settings.key}", f"the key of {settings.url}", "export it")
+        raise MadiError(what, f"environment variable {variable}", f"the key of {url}", "export it")
 
 
 def late() -> Passing:

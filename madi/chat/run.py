@@ -43,6 +43,11 @@ def open_chat(settings: Mllm, path: Path | None) -> Chat:
     return Chat(Model(settings), cache, settings.budget, settings.calls, offline=settings.offline)
 
 
+def chat_with(mllm: Mllm | None, path: Path | None, own: str, revision: str = "1") -> Chat:
+    """A chat with a model, or without one with what the program itself knows, under the name `own`."""
+    return open_chat(mllm, path) if mllm else told(own, revision)
+
+
 def told(name: str, revision: str) -> Chat:
     """A chat with what the program itself knows."""
     from madi.chat.told import Told
@@ -189,7 +194,7 @@ class Chat:
                 said = await self.model.call(request)
                 entry |= {"raw": said.text, "revision": said.revision}
                 if said.fault:
-                    raise Unfit(said.fault, said.text)
+                    raise Unfit(said.fault)
                 read(said.text, request.schema)
                 entry |= {"status": "ok", "reason": None}
             except MadiError as fault:

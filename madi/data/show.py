@@ -5,7 +5,6 @@ One HTML page that opens from disk; all text from data is escaped.
 
 from __future__ import annotations
 
-import base64
 import heapq
 import io
 import json
@@ -15,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from madi import images, samples, shards
 from madi.data.stream import draw
@@ -114,15 +112,8 @@ def view(sample: Sample, plan: list[str]) -> dict:
         "plan": plan,
         "facts": " · ".join(str(fact) for fact in facts if fact),
         "captions": [c for c in (row["source_caption"], row["target_caption"]) if c],
-        "pictures": [(name, thumbnail(image)) for name, image in pictures],
+        "pictures": [(name, images.thumbnail_uri(image, THUMB)) for name, image in pictures],
     }
-
-
-def thumbnail(image: np.ndarray) -> str:
-    """A small JPEG as a data URI."""
-    file = io.BytesIO()
-    ImageOps.contain(Image.fromarray(image), (THUMB, THUMB)).save(file, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()
 
 
 def left_out(report: dict) -> list[tuple[str, str, list[str]]]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from pathlib import Path
 
 import jinja2
-import numpy as np
 import pandas as pd
-from PIL import Image, ImageOps
 
 from madi import images, samples, shards
 from madi.records import EDIT, SCORE
@@ -57,15 +53,8 @@ def cards(some: pd.DataFrame, out: Path, found: dict[str, samples.Sample], metri
     made = []
     for (key, seed), value in wanted.items():
         sample = found[key]
-        shown = [("source", thumbnail(sample.source()))] if sample.count else []
-        shown.append(("edit", thumbnail(images.decode(pictures[key, seed], key))))
+        shown = [("source", images.thumbnail_uri(sample.source(), THUMB))] if sample.count else []
+        shown.append(("edit", images.thumbnail_uri(images.decode(pictures[key, seed], key), THUMB)))
         words = f"{metric} {value:.4f} · {key}" + (f" · seed {seed}" if seed else "")
         made.append({"instruction": sample.row["instruction"], "pictures": shown, "words": words})
     return made
-
-
-def thumbnail(image: np.ndarray) -> str:
-    """A small JPEG as a data URI."""
-    file = io.BytesIO()
-    ImageOps.contain(Image.fromarray(image), (THUMB, THUMB)).save(file, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode()

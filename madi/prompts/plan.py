@@ -59,7 +59,7 @@ def plans(
     mllm: Mllm | None = None,
 ) -> Iterator[dict]:
     """One row an edit that is to have a plan; text-to-image samples have none (section 9: plans are of edits)."""
-    chat = chats.open_chat(mllm, cache) if mllm else chats.told(job.provider, "1")
+    chat = chats.chat_with(mllm, cache, job.provider)
     wanted = (sample for sample in found if sample.count and mine(sample.id, job))
     model = (job.mllm.model, PROMPT_SHA) if job.mllm else ("none", "none")
     for request, reply in chat.ask((request_of(sample, job) for sample in wanted), total, "plans"):

@@ -87,7 +87,7 @@ def questions(
 
     Errors: MadiError naming file, row and column for a sample whose spec tells no ops, where they are needed.
     """
-    chat = chats.open_chat(mllm, cache) if mllm else chats.told(job.provider, "1")
+    chat = chats.chat_with(mllm, cache, job.provider)
     judge, sha = (job.mllm.model, prompt_sha(SYSTEM, ASK)) if job.mllm else (job.provider, TOLD_SHA)
     requests = (request_of(sample, job) for sample in found if sample.count)
     for request, reply in chat.ask(requests, total, f"questions of {job.benchmark}"):

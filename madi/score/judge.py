@@ -38,7 +38,7 @@ def run(
     bank = {name: by_sample(path) for name, path in questions.items()}
     keys = shards.read(edits, EDIT, ["benchmark", "sample_id", "status"])
     of = [sample_of(key, asked, f"{edits} row {number}") for number, key in enumerate(keys)]
-    chat = chats.open_chat(mllm, cache) if mllm else chats.told(oracle.NAME, oracle.REVISION)
+    chat = chats.chat_with(mllm, cache, oracle.NAME, oracle.REVISION)
     calls = sum(
         protocol.CALLS * job.rollouts
         for key, sample in zip(keys, of)

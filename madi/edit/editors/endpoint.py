@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 
 from madi import images
+from madi.chat.endpoint import check, without
 from madi.edit.editors.folder import read
 from madi.edit.editors.reference import NO_MODEL
 from madi.edit.work import Result, Work
@@ -22,10 +23,7 @@ class Endpoint:
         import openai
 
         secret = os.environ.get(settings.key, "").strip()
-        if not secret:
-            raise MadiError(
-                "not set", f"environment variable {settings.key}", f"the key of {settings.url}", "export it"
-            )
+        check(secret, settings.key, settings.url)
         self.settings, self._openai, self._secret = settings, openai, secret
         options = {"base_url": settings.url, "timeout": settings.timeout_s, "max_retries": settings.tries - 1}
         self.client = openai.OpenAI(api_key=secret, **options)
@@ -65,7 +63,7 @@ class Endpoint:
 
     def _status(self, fault, words: str) -> Result:
         """A refusal is this edit's own; anything that all edits would meet stops the job, and what is made is kept."""
-        said = " ".join(str(fault.message).split()).replace(self._secret, "[key]")[:160]
+        said = without(self._secret, " ".join(str(fault.message).split()))[:160]
         if fault.status_code in (400, 422):
             return Result(None, said, words, refused=True)
         where = f"{self.settings.url} ({self.settings.model})"
