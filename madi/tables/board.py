@@ -46,6 +46,7 @@ class Units:
     samples: np.ndarray  # [U] of those with a value
     groups: np.ndarray
     strata: np.ndarray
+    edits: np.ndarray  # id of the edit that the value is of: the chosen one; for a recall, any of the sample's
     values: np.ndarray
     weights: np.ndarray
     excluded: set[str]  # samples lost to a rule
@@ -124,6 +125,7 @@ class Board:
             samples=self.keys["sample_id"][keep].astype(str),
             groups=self.keys["group_id"][keep].astype(str),
             strata=self.keys["tag"][keep].astype(str),
+            edits=self.keys["edit_id"][keep].astype(str),
             values=values_U[weights_U > 0] * query.scale,
             weights=weights_U[weights_U > 0],
             excluded=self._samples(picked[barred & ~whole], picked[whole][weights_U == 0], undecided["excluded"]),
@@ -198,6 +200,7 @@ class Board:
             samples=self.keys["sample_id"][first].astype(str),
             groups=self.keys["group_id"][first].astype(str),
             strata=self.keys["tag"][first].astype(str),
+            edits=self.keys["edit_id"][first].astype(str),
             values=met * query.scale,
             weights=np.ones(len(met)),
             excluded=self._samples(some_U[undecided_U == "excluded"]),

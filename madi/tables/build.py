@@ -128,7 +128,10 @@ def gain(name: str, of: Answer, over: Answer, source: Source) -> Answer:
     interval = stats.gain_interval(sums_of(of.units), sums_of(over.units), source.resamples, source.seed)
     value = 100 * (of.value / over.value - 1)
     both = Units(
-        *(np.concatenate([getattr(u, f) for u in (of.units, over.units)]) for f in ("samples", "groups", "strata")),
+        *(
+            np.concatenate([getattr(u, f) for u in (of.units, over.units)])
+            for f in ("samples", "groups", "strata", "edits")
+        ),
         values=np.concatenate([of.units.values, over.units.values]),
         weights=np.concatenate([of.units.weights, over.units.weights]),
         excluded=of.units.excluded | over.units.excluded,

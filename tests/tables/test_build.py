@@ -193,6 +193,7 @@ def said(values, weights=1.0, tags=None, statistic="mean"):
         samples=names,
         groups=names,
         strata=np.full(len(values), "") if tags is None else np.array(tags),
+        edits=names,
         values=np.asarray(values, float),
         weights=np.broadcast_to(weights, len(values)).astype(float),
         excluded=set(),
