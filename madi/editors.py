@@ -12,6 +12,7 @@ from madi.mllms import Reach, Variable
 from madi.values import Count, Hub, Name, Part, Positive, worded
 
 Layout = Literal["plain", "geneval", "magicbrush", "complex-edit", "idea-bench"]
+Turns = Literal["given", "own"]
 REFERENCES = ("copy", "truth", "truth_vae", "other_truth")
 Argument = worded(r"^[a-z_][a-z0-9_]*$", "an argument's name")
 Value = bool | int | float | str | None
@@ -82,15 +83,20 @@ class EndpointEditor(Part):
 
 
 class EditorSlice(Part):
-    """One thing that makes edits, as its job reads it. pauses_as: what stands for a pause in the prompts of weights of
-    ours: its token, or as a control an ordinary word's,
-    or nothing but its place."""
+    """One thing that makes edits, as its job reads it.
+
+    pauses_as: what stands for a pause in the prompts of weights of ours: its token, or as a control an ordinary word's,
+    or nothing but its place.
+    turns: what a later turn of a session edits: the source it is given, or the editor's own edit of the turn before
+    (MagicBrush's multi-turn protocol; a folder's images named so).
+    """
 
     kind: Literal[
         "base", "run", "copy", "truth", "truth_vae", "other_truth", "pipeline", "folder", "published", "endpoint"
     ]
     run: Name | None = None
     pauses_as: Literal["pause", "filler", "shift"] = "pause"
+    turns: Turns = "given"
     pipeline: PipelineEditor | None = None
     folder: FolderEditor | None = None
     published: PublishedEditor | None = None
@@ -103,7 +109,14 @@ class EditorSlice(Part):
                 raise ValueError(f"`{name}: ...` with kind {name}, and with no other kind")
         if self.pauses_as != "pause" and self.kind not in ("base", "run"):
             raise ValueError("`pauses_as` with kind base or run, and with no other kind")
+        if self.turns != "given" and self.kind in (*REFERENCES, "published"):
+            raise ValueError("`turns: own` with who edits, not with a reference or what was published")
         return self
+
+    @property
+    def chained(self) -> bool:
+        """Whether it must have made the edit of one turn before that of the next; a folder has them all."""
+        return self.turns == "own" and self.kind != "folder"
 
 
 class Editor(EditorSlice):

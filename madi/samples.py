@@ -102,6 +102,21 @@ def load(path: Path | str) -> dict[str, Sample]:
     return found
 
 
+def first(groups: dict[str, str], count: int) -> set[str]:
+    """`count` of the samples, by a hash of their groups' names: the same for whoever takes as many, group by group.
+
+    groups: each sample's group, by its id, in their order.
+    """
+    ranked = sorted(groups, key=lambda name: images.sha256(str(groups[name]).encode()))
+    return set(ranked[:count])
+
+
+def last_turns(samples: dict[str, Sample]) -> dict[str, Sample]:
+    """The samples that no other follows: the last turns of sessions, and all that stand alone."""
+    followed = {sample.row["follows"] for sample in samples.values()}
+    return {name: sample for name, sample in samples.items() if name not in followed}
+
+
 def _pictures(file: Path, number: int) -> dict:
     """The pictures of a row."""
     group, place = divmod(number, shards.ROW_GROUP)

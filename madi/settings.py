@@ -8,7 +8,7 @@ from madi.editors import Editor
 from madi.values import Count, Hub, Name, Natural, NonNegative, Part, Positive, Share, worded
 
 BenchmarkName = Literal["emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
-Protocol = Literal["five_questions", "complex_edit", "idea_bench", "viescore"]
+Protocol = Literal["five_questions", "five_again", "complex_edit", "idea_bench", "viescore"]
 AskedSet = Literal["validation", "emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
 
 
@@ -316,12 +316,14 @@ class Sampler(Part):
 
 
 class Ask(Part):
-    """Who edits what: every editor, over every sample of a benchmark, at every pause count and sampling seed."""
+    """Who edits what: every editor, over every sample of a benchmark, at every pause count and sampling seed. take: of
+    so many samples alone, the same ones for all asks of that many."""
 
     benchmark: AskedSet
     editors: Annotated[list[Name], Field(min_length=1)]
     pauses: Annotated[list[Natural], Field(min_length=1)]
     seeds: Annotated[list[Natural], Field(min_length=1)]
+    take: Count | None = None
 
 
 class Edit(Part):

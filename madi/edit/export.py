@@ -7,16 +7,27 @@ from pathlib import Path
 
 from madi import samples, shards
 from madi.edit.layouts import FINAL, place
+from madi.editors import Turns
 from madi.errors import MadiError
 from madi.progress import progress
 from madi.records import EDIT
 
 
-def run(edits: Path, file: Path, benchmark: str, editor: str, pause: int, layout: str, out: Path) -> int:
+def run(
+    edits: Path,
+    file: Path,
+    benchmark: str,
+    editor: str,
+    pause: int,
+    layout: str,
+    out: Path,
+    turns: Turns = "given",
+) -> int:
     """Write the images of one editor at one pause count, all its seeds, below `out`; returns how many.
 
-    file: the benchmark's samples. Errors: MadiError where there is no such edit, where two edits want one place, and
-    for a sample that the layout has no place for. Failed edits leave no file: official scripts count them as missing.
+    file: the benchmark's samples; turns: what later turns edited, which MagicBrush's names tell. Errors: MadiError
+    where there is no such edit, where two edits want one place, and for a sample that the layout has no place for.
+    Failed edits leave no file: official scripts count them as missing.
     """
     asked = samples.load(file)
     taken: dict[str, str] = {}
@@ -28,7 +39,7 @@ def run(edits: Path, file: Path, benchmark: str, editor: str, pause: int, layout
         sample = asked.get(row["sample_id"])
         if sample is None:
             raise MadiError(f"edit of {row['sample_id']!r}", edits, f"a sample of {file}")
-        name = place(layout, sample, 0 if layout in FINAL else pause, row["seed"])
+        name = place(layout, sample, 0 if layout in FINAL else pause, row["seed"], turns)
         if name in taken:
             raise MadiError(f"{name} is the place of two edits ({taken[name]} and {sample.id})", edits, "one of each")
         taken[name] = sample.id

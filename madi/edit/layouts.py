@@ -1,7 +1,8 @@
 """Where the official scripts of a benchmark look for an edit's image, and the other way round.
 
 geneval       <prompt, 5 digits>/samples/<seed, 4 digits>.png, beside metadata.jsonl of the prompt
-magicbrush    <session>/<session>_1.png, and _inde_<turn>.png for later turns, which edit the true source
+magicbrush    <session>/<session>_1.png, and for later turns _inde_<turn>.png, which edit the true source, or
+              _iter_<turn>.png, which edit the editor's own edit of the turn before
 complex-edit  <complexity>/<row, 4 digits>.png
 idea-bench    <case>/0001.jpg
 plain         <sample id>.png, with _pause<n> and _seed<n> where they are not 0
@@ -12,13 +13,14 @@ ending.
 
 from __future__ import annotations
 
+from madi.editors import Turns
 from madi.errors import MadiError
 from madi.samples import Sample
 
 FINAL = ("geneval", "magicbrush", "complex-edit", "idea-bench")  # layouts that have one place a sample and seed
 
 
-def place(layout: str, sample: Sample, pause: int, seed: int) -> str:
+def place(layout: str, sample: Sample, pause: int, seed: int, turns: Turns = "given") -> str:
     """The path of an edit below a layout's folder. Errors: MadiError for a sample that the layout has no place for."""
     row, number = sample.row, sample.row["origin"]["row"]
     if layout == "plain":
@@ -28,7 +30,7 @@ def place(layout: str, sample: Sample, pause: int, seed: int) -> str:
         return f"{number:05}/samples/{seed:04}.png"
     if layout == "magicbrush" and row["turn"]:
         session = safe(row["group_id"].removeprefix("magicbrush-"))
-        kind = "" if row["turn"] == 1 else "inde_"
+        kind = "" if row["turn"] == 1 else {"given": "inde_", "own": "iter_"}[turns]
         return f"{session}/{session}_{kind}{row['turn']}.png"
     if layout == "complex-edit" and row["complexity"]:
         return f"{row['complexity']}/{number:04}.png"

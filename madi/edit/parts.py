@@ -29,6 +29,9 @@ class Parts:
     def write(self, number: int, rows: Iterable[dict]) -> None:
         shards.write(self.path(number), rows, EDIT)
 
+    def read(self, number: int) -> list[dict]:
+        return shards.read(self.path(number), EDIT)
+
     def rows(self, count: int) -> Iterator[dict]:
         """Rows of the first `count` parts, in order."""
         return shards.stream([self.path(number) for number in range(count)], EDIT)

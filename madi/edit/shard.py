@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from madi import images, provenance, samples, shards
 from madi.config import EditSlice
 from madi.edit.parts import Parts
-from madi.edit.work import Editor, plan, record
+from madi.edit.work import Editor, Result, Work, plan, record
 from madi.errors import MadiError
 from madi.progress import progress, say
-from madi.records import EDIT
+from madi.records import EDIT, EDIT_KEY
 
 SHOWN = 4  # samples of each benchmark on the contact sheet
 
@@ -27,6 +28,7 @@ def run(job: EditSlice, files: dict[str, Path], weights: dict[str, Path], out: P
     known(weights, (editor.run for editor in job.editors.values() if editor.run), "--weights")
     asked = {name: samples.load(path) for name, path in files.items()}
     batches = plan(job.asks, job.editors, asked, job.sampler.batch)
+    places = {work.key: number for number, works in enumerate(batches) for work in works if work.own}
     parts = Parts(out, fingerprint(job, files, weights))
     todo = [number for number in range(len(batches)) if not parts.has(number)]
     if len(todo) < len(batches):
@@ -39,12 +41,27 @@ def run(job: EditSlice, files: dict[str, Path], weights: dict[str, Path], out: P
     for number in progress(todo, len(todo), f"edit {job.job}"):
         works = batches[number]
         made = editor(works[0].editor)
-        results = made.edit(works)
+        results = turned(works, made, places, parts) if works[0].own else made.edit(works)
         parts.write(number, (record(work, result, made.facts) for work, result in zip(works, results, strict=True)))
     with shards.atomic(contact) as partial:
         partial.write_bytes(sheet(parts.rows(len(batches)), asked))
     shards.write(out, parts.rows(len(batches)), EDIT)
     parts.remove()
+
+
+def turned(works: list[Work], made: Editor, places: dict[tuple, int], parts: Parts) -> list[Result]:
+    """Results of works whose sources are the editor's own edits of the turns before, which are among the parts.
+
+    A turn after a failed one fails: there is nothing to edit.
+    """
+    before = {}
+    for number in sorted({places[work.before] for work in works if work.before}):
+        before |= {tuple(row[name] for name in EDIT_KEY): row["image"] for row in parts.read(number)}
+    shown = [work.sample.row | {"sources": [before[work.before]]} if work.before else work.sample.row for work in works]
+    there = [n for n, work in enumerate(works) if not work.before or before[work.before]]
+    found = made.edit([replace(works[n], sample=replace(works[n].sample, row=shown[n])) for n in there])
+    results = dict(zip(there, found, strict=True))
+    return [results.get(n, Result(None, "the turn before it has no edit")) for n in range(len(works))]
 
 
 def known(given: dict[str, Path], needed: Iterable[str], option: str) -> None:
@@ -92,7 +109,7 @@ def build(name: str, job: EditSlice, asked: dict, weights: dict[str, Path]) -> E
     if editor.kind == "other_truth":
         return reference.OtherTruth(sha, asked)
     if editor.kind == "folder":
-        return folders.Folder(editor.folder, sha)
+        return folders.Folder(editor.folder, sha, editor.turns)
     if editor.kind == "published":
         return folders.Published(editor.published, sha)
     if editor.kind == "endpoint":

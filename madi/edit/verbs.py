@@ -43,6 +43,13 @@ class LayoutName(StrEnum):
     idea_bench = "idea-bench"
 
 
+class TurnsName(StrEnum):
+    """given: the source it was given; own: its own edit of the turn before."""
+
+    given = "given"
+    own = "own"
+
+
 @app.command()
 def export(
     edits: Path = typer.Argument(..., help="Edits of a job (Parquet)."),
@@ -52,10 +59,11 @@ def export(
     out: Path = typer.Option(..., help="A folder, new or not."),
     layout: LayoutName = typer.Option(LayoutName.plain, help="Where an edit's file lies and what it is called."),
     pause: int = typer.Option(0, min=0, help="At which pause count."),
+    turns: TurnsName = typer.Option(TurnsName.given, help="What the editor's later turns edited (MagicBrush's names)."),
 ) -> None:
     """Write edits as image files, in a benchmark's official layout."""
     from madi.edit.export import run
     from madi.options import folder_for
 
-    count = run(edits, samples, benchmark, editor, pause, layout.value, folder_for(out, "--out"))
+    count = run(edits, samples, benchmark, editor, pause, layout.value, folder_for(out, "--out"), turns.value)
     print(f"written: {count} images to {out}")

@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from madi import images, records
-from madi.samples import Sample
+from madi.errors import MadiError
+from madi.samples import Sample, first
 
 SIDE = 16  # px: a token is 2x2 latents of 8x8 px, so sides of what a model sees are multiples of it
 
@@ -23,6 +24,18 @@ class Work:
     sample: Sample
     pause: int
     seed: int
+    own: bool = False  # its source is the editor's own edit of the turn before
+
+    @property
+    def shown(self) -> str:
+        """A name for the sources that are edited: works of one name are shown the same."""
+        return f"{self.sample.id}/{self.pause}/{self.seed}" if self.own else self.sample.id
+
+    @property
+    def before(self) -> tuple[str, str, str, int, int] | None:
+        """The key of the edit that this one edits; None where it edits the source it is given."""
+        follows = self.sample.row["follows"] if self.own else None
+        return (self.editor, self.benchmark, follows, self.pause, self.seed) if follows else None
 
     @property
     def key(self) -> tuple[str, str, str, int, int]:
@@ -54,28 +67,64 @@ class Editor(Protocol):
         ...
 
 
-def plan(asks: Iterable, editors: Iterable[str], benchmarks: dict[str, dict[str, Sample]], batch: int):
+def plan(asks: Iterable, editors: dict, benchmarks: dict[str, dict[str, Sample]], batch: int) -> list[list[Work]]:
     """Batches of works, each of one editor and one benchmark: list of lists of at most `batch`.
 
-    By editor, then ask, then sample, so that all pauses and seeds of a sample stand together. A work asked for twice
-    is done once. A later turn of a session (`follows`) edits the source it was given, not the edit of the turn before.
-    Depends on nothing but its arguments, so an interrupted job finds the same batches again.
+    By editor, then ask, then sample, so that all pauses and seeds of a sample stand together; where turns edit the
+    editor's own edits, first all first turns, then all second ones. A work asked for twice is done once. Depends on
+    nothing but its arguments, so an interrupted job finds the same batches again.
     """
     batches, seen = [], set()
-    for editor in editors:
+    for name, editor in editors.items():
         for ask in asks:
-            if editor in ask.editors:
-                works = [work for work in _ask(editor, ask, benchmarks[ask.benchmark]) if work.key not in seen]
+            if name not in ask.editors:
+                continue
+            samples = taken(benchmarks[ask.benchmark], ask.take)
+            for some in by_turn(samples) if editor.chained else [list(samples.values())]:
+                works = [work for work in _ask(name, ask, some, editor.chained) if work.key not in seen]
                 seen.update(work.key for work in works)
                 batches += [works[i : i + batch] for i in range(0, len(works), batch)]
     return batches
 
 
-def _ask(editor, ask, samples):
-    for sample in samples.values():
+def taken(samples: dict[str, Sample], take: int | None) -> dict[str, Sample]:
+    """The samples of an ask that takes so many, in their order; all for None."""
+    if take is None:
+        return samples
+    chosen = first({name: sample.row["group_id"] for name, sample in samples.items()}, take)
+    return {name: sample for name, sample in samples.items() if name in chosen}
+
+
+def by_turn(samples: dict[str, Sample]) -> list[list[Sample]]:
+    """The samples by how many turns stand before them. Errors: MadiError where the turn that one follows is not there,
+    or follows it in its turn."""
+    depths: dict[str, int] = {}
+    levels: list[list[Sample]] = []
+    waiting = list(samples.values())
+    while waiting:
+        left = []
+        for sample in waiting:
+            follows = sample.row["follows"]
+            if follows and follows not in depths:
+                left.append(sample)
+                continue
+            depths[sample.id] = depths[follows] + 1 if follows else 0
+            while len(levels) <= depths[sample.id]:
+                levels.append([])
+            levels[depths[sample.id]].append(sample)
+        if len(left) == len(waiting):
+            first = left[0]
+            what = f"{first.id} follows {first.row['follows']}, which is not there"
+            raise MadiError(what, f"{first.file} row {first.number} column follows", "the turn before it")
+        waiting = left
+    return levels
+
+
+def _ask(editor: str, ask, samples: Iterable[Sample], own: bool):
+    for sample in samples:
         for pause in dict.fromkeys(ask.pauses):
             for seed in dict.fromkeys(ask.seeds):
-                yield Work(editor, ask.benchmark, sample, pause, seed)
+                yield Work(editor, ask.benchmark, sample, pause, seed, own)
 
 
 def record(work: Work, result: Result, facts: dict) -> dict:

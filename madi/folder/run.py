@@ -16,7 +16,7 @@ from madi import samples, shards
 from madi.config import JudgeSlice, ScoreSlice
 from madi.edit.editors.folder import Folder
 from madi.edit.work import Work, record
-from madi.editors import FolderEditor
+from madi.editors import FolderEditor, Turns
 from madi.errors import MadiError
 from madi.progress import progress, say
 from madi.records import ANSWER, EDIT, SCORE
@@ -30,7 +30,8 @@ WHOLE = "all"
 
 @dataclass(frozen=True)
 class Asked:
-    """What is scored, and by which models. seeds: images a sample (GenEval has four)."""
+    """What is scored, and by which models. seeds: images a sample (GenEval has four); turns: what later turns of a
+    session edited: with `own`, its last turn alone is scored (MagicBrush's final-turn protocol)."""
 
     folder: Path
     layout: str
@@ -39,6 +40,7 @@ class Asked:
     clip: Path
     dino: Path
     geneval: GenEval
+    turns: Turns
     seeds: int
     batch: int
     threads: int
@@ -50,9 +52,11 @@ def run(asked: Asked, out: Path) -> pd.DataFrame:
     Errors: MadiError where no image is in any sample's place: the layout is another.
     """
     found = samples.load(asked.samples)
-    editor = Folder(FolderEditor(path=str(asked.folder), layout=asked.layout), "0" * 64)
-    shards.write(out / "edits.parquet", edits(asked, editor, found), EDIT)
+    editor = Folder(FolderEditor(path=str(asked.folder), layout=asked.layout), "0" * 64, asked.turns)
     tell_strangers(asked, editor, found)
+    if asked.turns == "own":
+        found = samples.last_turns(found)
+    shards.write(out / "edits.parquet", edits(asked, editor, found), EDIT)
     shards.write(out / "answers.parquet", (), ANSWER)
     judge = JudgeSlice(job="folder", judge="oracle", protocols={}, rollouts=1)
     models = {"clip": str(asked.clip), "dino": str(asked.dino), "geneval": asked.geneval}

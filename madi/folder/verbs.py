@@ -16,6 +16,13 @@ class LayoutName(StrEnum):
     idea_bench = "idea-bench"
 
 
+class TurnsName(StrEnum):
+    """given: each turn's own source; own: the editor's edit of the turn before, of which a session's last counts."""
+
+    given = "given"
+    own = "own"
+
+
 def folder(
     images: Path = typer.Argument(..., help="A folder of images: edits that anybody made."),
     benchmark: str = typer.Option(..., help="emu_edit, magicbrush, complex_edit, idea_bench or geneval."),
@@ -25,6 +32,7 @@ def folder(
     clip: Path | None = typer.Option(None, help="Folder of a CLIP (default: the small one that ships)."),
     dino: Path | None = typer.Option(None, help="Folder of a ViT (default: the small one that ships)."),
     detector: Path | None = typer.Option(None, help="Folder of a Mask2Former, for GenEval on photographs."),
+    turns: TurnsName = typer.Option(TurnsName.given, help="What later turns edited: MagicBrush's two protocols."),
     seeds: int = typer.Option(1, min=1, help="Images a sample; GenEval has 4."),
     threads: int = typer.Option(2, min=1, help="CPU threads."),
 ) -> None:
@@ -37,7 +45,16 @@ def folder(
     decided = GenEval(detector="mask2former", model=str(detector)) if detector else GenEval()
     towers = {"clip": clip or shipped("clip"), "dino": dino or shipped("dino")}
     asked = Asked(
-        images, layout.value, samples, benchmark, geneval=decided, seeds=seeds, batch=16, threads=threads, **towers
+        images,
+        layout.value,
+        samples,
+        benchmark,
+        geneval=decided,
+        turns=turns.value,
+        seeds=seeds,
+        batch=16,
+        threads=threads,
+        **towers,
     )
     table = run(asked, folder_for(out, "--out"))
     page.write(table, out, samples, f"{images} on {benchmark}")

@@ -13,11 +13,11 @@ from madi.mllms import Mllm
 from madi.progress import say
 from madi.records import ANSWER, EDIT
 from madi.samples import Sample
-from madi.score.judges import complex_edit, five, idea_bench, oracle, truth, viescore
+from madi.score.judges import again, complex_edit, five, idea_bench, oracle, truth, viescore
 from madi.score.judges.asking import Asking, Case
 from madi.score.rows import by_sample, sample_of
 
-PROTOCOLS = {protocol.NAME: protocol for protocol in (five, complex_edit, idea_bench, viescore)}
+PROTOCOLS = {protocol.NAME: protocol for protocol in (five, again, complex_edit, idea_bench, viescore)}
 
 
 def run(
@@ -36,13 +36,13 @@ def run(
     """
     asked = {name: samples.load(path) for name, path in files.items()}
     bank = {name: by_sample(path) for name, path in questions.items()}
-    keys = shards.read(edits, EDIT, ["benchmark", "sample_id", "status"])
+    keys = shards.read(edits, EDIT, ["benchmark", "sample_id", "pause", "seed", "status"])
     of = [sample_of(key, asked, f"{edits} row {number}") for number, key in enumerate(keys)]
     chat = chats.chat_with(mllm, cache, oracle.NAME, oracle.REVISION)
     calls = sum(
         protocol.CALLS * job.rollouts
         for key, sample in zip(keys, of)
-        for protocol in protocols(job, key["benchmark"], sample)
+        for protocol in protocols(job, key, sample)
         if key["status"] == "ok"
     )
     undecided: Counter[str] = Counter()
@@ -51,13 +51,13 @@ def run(
         say(f"judge {job.job}: {number} answers of {protocol} undecided: {job.judge} could not tell")
 
 
-def protocols(job: JudgeSlice, benchmark: str, sample: Sample) -> list:
-    """The protocols by which a sample's edits are judged; the oracle can judge nothing whose truth is not told, and of
-    what it judges it tells its own numbers, too."""
+def protocols(job: JudgeSlice, edit: dict, sample: Sample) -> list:
+    """The protocols by which an edit of a sample is judged; the oracle can judge nothing whose truth is not told, and
+    of what it judges it tells its own numbers, too."""
     if job.mllm is None and "ops" not in sample.spec():
         return []
-    named = [PROTOCOLS[name] for name in job.protocols.get(benchmark, ())] + [truth] * (job.mllm is None)
-    return [protocol for protocol in named if protocol.asks(sample)]
+    named = [PROTOCOLS[name] for name in job.protocols.get(edit["benchmark"], ())] + [truth] * (job.mllm is None)
+    return [protocol for protocol in named if protocol.asks(sample, edit)]
 
 
 def counted(found: Iterator[dict], undecided: Counter) -> Iterator[dict]:
@@ -84,7 +84,7 @@ def rows(job: JudgeSlice, chat: chats.Chat, found: Iterator[Case], calls: int) -
 
     def requests():
         for case in found:
-            for protocol in protocols(job, case.edit["benchmark"], case.sample):
+            for protocol in protocols(job, case.edit, case.sample):
                 for asking in protocol.askings(case, job.rollouts):
                     waiting.append(asking)
                     if asking.request is not None:

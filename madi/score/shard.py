@@ -112,7 +112,7 @@ class Judged:
 
     def wanted(self, edit: dict, sample: Sample) -> list[Name]:
         """(metric, "judge") of all numbers that an edit of this sample gets from the judge."""
-        asked = protocols(self.job.judge, edit["benchmark"], sample)
+        asked = protocols(self.job.judge, edit, sample)
         return [(metric, "judge") for protocol in asked for metric in protocol.METRICS]
 
     def truth(self, edit: dict) -> dict[str, float]:
@@ -123,7 +123,7 @@ class Judged:
         """All of `wanted` by metric."""
         questions = self.bank.get(edit["benchmark"], {}).get(sample.id, [])
         found: dict[str, Outcome] = {}
-        for protocol in protocols(self.job.judge, edit["benchmark"], sample):
+        for protocol in protocols(self.job.judge, edit, sample):
             found |= protocol.scores(self.answers.get((edit["edit_id"], protocol.NAME), []), questions)
         return found
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from madi.errors import MadiError
 from madi.records import edit_id
+from madi.samples import first
 from madi.tables import choose
 
 KEY = ["benchmark", "sample_id", "editor", "pause", "seed"]
@@ -28,6 +29,7 @@ class Query(BaseModel):
     seeds: list[int] | None  # None: every seed there is
     parts: list[str]
     combine: str = "mean"
+    among: int | None = None  # of the samples, so many alone: those that an ask with this `take` edits
     select: str | None = None
     bar: float | None = None
     statistic: str = "mean"
@@ -84,6 +86,12 @@ class Board:
             raise MadiError(f"scores of sample {row.sample_id}, which is not in the samples", where=row.benchmark)
         for name in ("group_id", "task", "complexity"):
             self.edits[name] = found[name].to_numpy()
+        followed = set(zip(samples["benchmark"], samples["follows"]))
+        keys = zip(self.edits["benchmark"], self.edits["sample_id"])
+        self.edits["last_turn"] = [key not in followed for key in keys]
+        self.groups: dict[str, dict[str, str]] = {}
+        for benchmark, sample, group in zip(samples["benchmark"], samples["sample_id"], samples["group_id"]):
+            self.groups.setdefault(benchmark, {})[sample] = group
         self.edits["tag"] = [tag_of(spec) for spec in found["spec"]]
         self.keys = {name: self.edits[name].to_numpy() for name in self.edits}
         keys = (self.keys[name].tolist() for name in ("benchmark", "editor", "pause", "seed"))
@@ -145,10 +153,17 @@ class Board:
             mask &= np.any([keys[name] == value for value in allowed], axis=0)
         if query.seeds is not None:
             mask &= np.isin(keys["seed"], query.seeds)
+        if query.among is not None:
+            groups = self.groups.get(query.benchmark, {})
+            mask &= np.isin(keys["sample_id"].astype(str), sorted(first(groups, query.among)))
         return mask
 
     def _candidates(self, query: Query) -> np.ndarray:
-        """Rows of the board [U, C] by unit and candidate, -1 where an edit was never asked for."""
+        """Rows of the board [U, C] by unit and candidate; without a selection each edit is a unit of its own.
+
+        A sample with fewer candidates than others was not scaled (an ask may `take` some samples alone) and is no unit:
+        what is chosen among one is no choice, and both sides of a comparison are of the same samples.
+        """
         rows = np.flatnonzero(self._asked_for(query))
         if query.select is None:
             return rows[:, None]
@@ -156,7 +171,7 @@ class Board:
         place = self._number(rows, "pause", "seed")
         rows_UC = np.full((unit.max(initial=-1) + 1, place.max(initial=-1) + 1), -1)
         rows_UC[unit, place] = rows
-        return rows_UC
+        return rows_UC[(rows_UC >= 0).all(axis=1)]
 
     def _number(self, rows: np.ndarray, *names: str) -> np.ndarray:
         """The place of each row's key among the sorted keys there are."""

@@ -51,7 +51,8 @@ def query_of(ask: Ask, source: Source) -> Query | None:
         editors=source.spec.systems[ask.system].editors,
         pauses=ask.pauses or [0],
         seeds=None if ask.seeds == "all" else ask.seeds or [0],
-        parts=metric.parts,
+        parts=metric.best if ask.judgements == "best" else metric.parts,
+        among=scaled_samples(ask.benchmark, source.settings) if ask.among == "scaled" else None,
         combine=metric.combine,
         select=ask.select,
         bar=bar,
@@ -60,6 +61,12 @@ def query_of(ask: Ask, source: Source) -> Query | None:
         scale=100.0 if metric.percent else 1.0,
         rate=metric.rate or ask.statistic == "recall",
     )
+
+
+def scaled_samples(benchmark: str, settings: dict) -> int | None:
+    """How many samples the asks with pauses take of a benchmark; None where they take all."""
+    asks = [ask for ask in settings["asks"] if ask["benchmark"] == benchmark and max(ask["pauses"]) > 0]
+    return min((ask["take"] for ask in asks if ask["take"]), default=None)
 
 
 def ask_board(query: Query, board: Board) -> Units:
@@ -100,7 +107,7 @@ def answer(ask: Ask, name: str, source: Source) -> Answer:
     system = source.spec.systems.get(ask.system)
     status = NOTHING if system is None else NOT_RUN if system.public else NO_WEIGHTS
     query = query_of(ask, source)
-    if query is None or not source.board.has(query):
+    if query is None or not query.parts or not source.board.has(query):
         return Answer(name, status=status)
     units = ask_board(query, source.board)
     value, interval = estimate(query, units, source)
@@ -181,7 +188,8 @@ def block_cells(table: str, key: str, block: Block, source: Source):
 def best_row(column: str, rows: dict[str, Row], block: Block, grid: dict, source: Source) -> str | None:
     """The row whose cell beats every other reproduced row's of its column, controls too; None if there is none.
 
-    References and gains do not compete, nor do rows of one system (its tasks, say). A lead must be one that shows.
+    References and gains do not compete, nor do rows of one system (its tasks, say), nor a row that is another over
+    fewer samples. A lead must be one that shows.
     """
     if block.system:
         return None
@@ -189,7 +197,7 @@ def best_row(column: str, rows: dict[str, Row], block: Block, grid: dict, source
     for row, ask in rows.items():
         made, whole = grid[row, column], merged(block, ask, block.columns[column])
         system = source.spec.systems.get(whole.system)
-        if made.query and made.value is not None and not system.reference:
+        if made.query and made.value is not None and not system.reference and ask.among is None:
             rivals[row] = made if source.spec.metrics[whole.metric].higher_is_better else None
             shows = 0.5 * 10 ** -digits_of(made.query, whole.metric, source)  # the least that the cells can show
     if len(rivals) < 2 or None in rivals.values():

@@ -15,7 +15,7 @@ from madi.tables.board import Board, Query
 from madi.tables.spec import TablesSpec
 
 Reported = dict[tuple[str, str, str, str], str]
-SAMPLE_FACTS = ["sample_id", "group_id", "task", "complexity", "spec"]
+SAMPLE_FACTS = ["sample_id", "group_id", "task", "complexity", "spec", "follows"]
 
 
 @dataclass

@@ -34,6 +34,7 @@ class Metric(Strict):
     """How one column's number of a sample is put together from its scores."""
 
     parts: Annotated[list[ScoreName], Field(min_length=1)]
+    best: list[ScoreName] = []  # its parts in the best of several judgements of one edit
     combine: Literal["mean", "filtered"] = "mean"  # filtered: Table 5's rule over (IF, IDP), see choose.discord_weight
     digits: int = 3
     percent: bool = False
@@ -71,6 +72,7 @@ class Where(Strict):
     task: list[str] | None = None
     complexity: list[int] | None = None
     tag: list[str] | None = None  # GenEval's
+    last_turn: list[bool] | None = None  # of a session; samples that stand alone are their own last
 
 
 class Gain(Strict):
@@ -89,6 +91,8 @@ class Ask(Strict):
     metric: str | None = None
     pauses: list[int] | None = None
     seeds: list[int] | Literal["all"] | None = None  # default: the first seed alone
+    among: Literal["all", "scaled"] | None = None  # scaled: samples edited with pauses, if fewer
+    judgements: Literal["best"] | None = None  # of the same edit judged several times, the best (see Metric.best)
     select: Select | None = None
     statistic: Literal["mean", "recall", "macro"] | None = None  # macro: unweighted mean over GenEval's tags
     where: Where | None = None

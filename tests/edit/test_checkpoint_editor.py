@@ -81,6 +81,16 @@ def test_a_shift_adds_no_token_and_is_another_edit(folder, editor):
     assert "<|pause|>" not in other.prompt
 
 
+def test_works_on_their_own_turns_are_shown_their_own_sources(editor):
+    """At each pause count another source, though they are of one sample; and none depends on the others."""
+    sources = {pause: images.picture(np.full((32, 32, 3), 60 + 20 * pause, np.uint8)) for pause in (0, 3)}
+    rows = {pause: sample_row(0, follows="s9") | {"sources": [source]} for pause, source in sources.items()}
+    asked = [Work("own", "emu_edit", samples.Sample(row, "made", 0), pause, 0, True) for pause, row in rows.items()]
+    for work, result in zip(asked, editor.edit(asked)):
+        [alone] = editor.edit([Work("own", "emu_edit", work.sample, work.pause, 0)])
+        assert np.abs(alone.image.astype(int) - result.image.astype(int)).max() <= 1
+
+
 def test_noise_is_the_samples_and_seeds_alone(editor, monkeypatch):
     drawn = []
     monkeypatch.setattr(Sampler, "__call__", lambda self, branches, noise, requests: drawn.append(noise) or noise)

@@ -11,7 +11,7 @@ from madi.config import EditSlice
 from madi.edit import shard
 from madi.edit.editors import reference
 from madi.edit.parts import Parts
-from madi.edit.work import Result, Work, plan, record
+from madi.edit.work import Result, Work, plan, record, taken
 from madi.errors import MadiError
 
 REFERENCES = ("copy", "truth", "other_truth")
@@ -169,11 +169,82 @@ def test_batches_hold_a_sample_together_and_no_work_twice():
             {"benchmark": "emu_edit", "editors": ["truth"], "pauses": [0], "seeds": [0, 1]},
         ],
     ).asks
-    batches = plan(asks, ["copy", "truth"], {"emu_edit": ring}, 4)
+    batches = plan(asks, job().editors, {"emu_edit": ring}, 4)
     keys = [work.key for batch in batches for work in batch]
     assert len(keys) == len(set(keys)) == 3 * 2 + 3 * 2 + 3
     assert keys[:4] == [("copy", "emu_edit", f"s{n}", p, 0) for n in (0, 1) for p in (0, 8)]
     assert all(len(batch) <= 4 and len({work.editor for work in batch}) == 1 for batch in batches)
+
+
+class Brighter:
+    """An editor that adds 10 to its source, and refuses the sample `s3`."""
+
+    facts = reference.NO_MODEL | {"config_sha": "0" * 64}
+
+    def edit(self, works):
+        return [Result(w.sample.source() // 2 + 10) if w.sample.id != "s3" else Result(None, "no") for w in works]
+
+
+def chained(tmp_path, monkeypatch, rows, pauses=(0, 8)):
+    """The edits of one job in which later turns edit own edits."""
+    asks = [{"benchmark": "emu_edit", "editors": ["omnigen"], "pauses": list(pauses), "seeds": [0]}]
+    work = job(("base",), asks)
+    editor = work.editors["base"].model_copy(update={"turns": "own"})
+    work = work.model_copy(update={"editors": {"omnigen": editor}, "base": str(tmp_path)})
+    monkeypatch.setattr(shard, "build", lambda *_: Brighter())
+    make({"emu_edit": write_samples(tmp_path / "s.parquet", rows)}, tmp_path, work)
+    return {(row["sample_id"], row["pause"]): row for row in shards.read(tmp_path / "edits.parquet", records.EDIT)}
+
+
+def test_a_turn_edits_the_edit_of_the_turn_before_at_its_own_pause_count(tmp_path, monkeypatch):
+    """Whatever the order of turns in the file; a turn after a failed one fails, and no other."""
+    rows = [sample_row(2, "a", follows="s1"), sample_row(1, "a", follows="s0"), sample_row(0, "a")]
+    rows += [sample_row(3, "b"), sample_row(4, "b", follows="s3"), sample_row(5, "c")]
+    found = chained(tmp_path, monkeypatch, rows)
+    assert len(found) == 12
+    for pause in (0, 8):
+        image = picture(0)
+        for name in ("s0", "s1", "s2"):
+            image = image // 2 + 10
+            assert (images.decode(found[name, pause]["image"]["bytes"], name) == image).all()
+        assert found["s3", pause]["reason"] == "no"
+        assert found["s4", pause]["reason"] == "the turn before it has no edit"
+        assert found["s5", pause]["status"] == "ok"
+
+
+def test_chained_turns_go_on_after_an_interruption_to_the_same_bytes(tmp_path, monkeypatch):
+    rows = [sample_row(n, "a", follows=f"s{n - 1}" if n else None) for n in range(3)]
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    whole = chained(tmp_path / "whole", monkeypatch, rows)
+    edit = Brighter.edit
+
+    def faulty(self, works):
+        if works[0].sample.id == "s2":
+            raise KeyboardInterrupt
+        return edit(self, works)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Brighter, "edit", faulty)
+        chained(tmp_path / "cut", monkeypatch, rows)
+    again = chained(tmp_path / "cut", monkeypatch, rows)
+    shas = [{key: row["image_sha"] for key, row in found.items()} for found in (again, whole)]
+    assert shas[0] == shas[1]
+
+
+def test_a_turn_that_follows_none_is_named(tmp_path, monkeypatch):
+    with pytest.raises(MadiError, match=r"s\.parquet row 0 column follows: s1 follows s0, which is not there"):
+        chained(tmp_path, monkeypatch, [sample_row(1, "a", follows="s0")])
+
+
+def test_an_ask_takes_the_same_samples_for_all_who_take_as_many():
+    ring = {f"s{n}": samples.Sample(sample_row(n, f"g{n // 2}"), "made", n) for n in range(20)}
+    backwards = dict(reversed(ring.items()))
+    few, more = (taken(ring, count) for count in (6, 10))
+    assert len(few) == 6 and set(few) < set(more) and list(few) == [name for name in ring if name in few]
+    assert len({sample.row["group_id"] for sample in few.values()}) == 3  # group by group
+    assert {s.row["group_id"] for s in taken(backwards, 6).values()} == {s.row["group_id"] for s in few.values()}
+    assert taken(ring, None) is ring and len(taken(ring, 99)) == 20
 
 
 def test_what_else_is_in_a_job_does_not_change_an_edits_config():

@@ -163,6 +163,23 @@ def test_what_is_exported_is_read_back(tmp_path, layout):
     assert folder.strangers(asked, (0,), seeds) == []
 
 
+def test_turns_on_their_own_edits_have_magicbrushs_other_names(tmp_path):
+    rows = LAYOUTS["magicbrush"]
+    shards.write(tmp_path / "s.parquet", rows, records.SAMPLE)
+    shards.write(tmp_path / "e.parquet", edits_of(rows), records.EDIT)
+    where = tmp_path / "e.parquet", tmp_path / "s.parquet", "emu_edit", "e", 0, "magicbrush", tmp_path / "out"
+    assert export.run(*where, "own") == 4
+    names = sorted(path.name for path in (tmp_path / "out").rglob("*.png"))
+    assert names == ["100_1.png", "100_iter_2.png", "101_1.png", "101_iter_2.png"]
+    asked, settings_ = (
+        samples.load(tmp_path / "s.parquet"),
+        FolderEditor(path=str(tmp_path / "out"), layout="magicbrush"),
+    )
+    own, given = Folder(settings_, SHA, "own"), Folder(settings_, SHA)
+    assert [own.edit([work(one)])[0].image is not None for one in asked.values()] == [True] * 4
+    assert [given.edit([work(one)])[0].reason for one in asked.values()][1] == "100/100_inde_2.png is missing"
+
+
 def test_places_are_those_of_the_official_scripts():
     assert place("geneval", sample(7, sources=[]), 0, 3) == "00007/samples/0003.png"
     turns = [sample(0, group_id="magicbrush-242679", turn=turn) for turn in (1, 2)]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from madi.score import idea, qa
-from madi.score.judges import complex_edit, five, idea_bench, oracle, viescore
+from madi.score.judges import again, complex_edit, five, idea_bench, oracle, viescore
 
 
 def verdict(following=10.0, identity=10.0, quality=10.0):
@@ -84,6 +84,23 @@ def test_rollouts_of_a_question_are_its_mean_and_a_lost_one_is_no_zero():
     rows = [row(tag, value, rollout=n) for n, value in enumerate((10.0, 4.0)) for tag in qa.TAGS]
     rows += [row(tag, None, "missing", 2, "refused") for tag in qa.TAGS]
     assert five.scores(rows, BANK)["qa_mllm"].value == 7
+
+
+def test_the_best_of_several_judgements_is_one_of_them_whole():
+    told = [(4.0, 10.0, 1.0), (10.0, 7.0, 1.0), (7.0, 7.0, 10.0)]  # IF, IDP, PQ of each
+    rows = [row(tag, value, rollout=n) for n, values in enumerate(told) for tag, value in zip(qa.TAGS, values)]
+    rows += [row(tag, None, "missing", 3, "refused") for tag in qa.TAGS]
+    found = again.scores(rows, BANK)
+    assert [found[name].value for name in again.METRICS] == [10, 7, 8.5]  # not the best of each tag: 10, 10
+    assert found["qa_best_mllm"].reason == "1 of 4 judgements missing"
+    assert {one.status for one in again.scores(rows[-3:], BANK).values()} == {"missing"}
+    assert {one.status for one in again.scores([], []).values()} == {"missing"}
+
+
+def test_only_edits_without_pause_at_the_first_seed_are_judged_again():
+    sample = SimpleNamespace(count=1)
+    asked = [(pause, seed) for pause in (0, 8) for seed in (0, 1) if again.asks(sample, {"pause": pause, "seed": seed})]
+    assert asked == [(0, 0)]
 
 
 def test_complex_edits_means_are_over_what_was_answered():

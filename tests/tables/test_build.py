@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from madi import samples
 from madi.errors import MadiError
 from madi.tables import build, sources, write
 from madi.tables.board import Board, Query, Units, tag_of
@@ -95,6 +96,30 @@ def test_scaled_rows_choose_per_sample_by_hand(made):
     bar = made.source.bars["dino"]
     recall = (wide["dino", "source"].groupby("sample_id").max() >= bar).mean()
     assert made.cell("3", "emu_edit", "magd_ep_scaled", "DINO>=0.91:Recall")["value"] == pytest.approx(recall)
+
+
+def test_scaled_rows_and_their_controls_are_of_the_samples_that_were_scaled(made):
+    """Where an ask with pauses takes some samples alone: no sample with a single candidate is among the chosen, and the
+    unscaled rows of Tables 3 and 5 are of the same ones."""
+    take = 10
+    some = samples.first(
+        dict(zip(*made.source.samples.query("benchmark == 'emu_edit'")[["sample_id", "group_id"]].values.T)), take
+    )
+    frame = made.frame()
+    frame = frame[
+        ~((frame.benchmark == "emu_edit") & ((frame.pause > 0) | (frame.seed > 0)) & ~frame.sample_id.isin(some))
+    ]
+    asks = [{"benchmark": "emu_edit", "editors": [], "pauses": [8], "seeds": [0], "take": take}]
+    settings = made.source.settings | {"asks": asks}
+    source = sources.Source(**{**vars(made.source), "board": Board(frame, made.source.samples), "settings": settings})
+    cells = {(c["table"], c["block"], c["row"], c["column"]): c for c in build.build(source)[0]}
+    table = {
+        row: cells["3", "emu_edit", row, "best_dino:DINO"] for row in ("magd_ep", "magd_ep_scaled", "magd_ep_seeds")
+    }
+    assert {row: cell["n"] for row, cell in table.items()} == dict.fromkeys(table, take)
+    assert table["magd_ep_scaled"]["value"] >= table["magd_ep"]["value"]
+    assert cells["1", "emu_edit", "magd_ep", "DINO"]["n"] == 24  # as the paper compares
+    assert cells["1", "emu_edit", "magd_ep_same", "DINO"]["value"] == table["magd_ep"]["value"]
 
 
 def test_bar_is_a_quantile_of_the_scores_it_names(made):
@@ -336,9 +361,8 @@ def test_every_choice_among_pause_counts_has_its_control_among_as_many_seeds():
     scaled = 0
     for table, body in spec.all_tables().items():
         for name, block in body.blocks.items():
-            asks = [
-                build.merged(block, r, c) for r in block.rows.values() for c in block.columns.values() if not r.gain
-            ]
+            rows = [r for key, r in block.rows.items() if not r.gain and not key.endswith("_held_out")]
+            asks = [build.merged(block, r, c) for r in rows for c in block.columns.values()]
             chosen = [ask for ask in asks if ask.select]
             controls = {alike(ask): len(ask.seeds) for ask in chosen if ask.seeds and not ask.pauses}
             for ask in chosen:
@@ -369,5 +393,6 @@ def test_the_made_up_world_covers_every_system():
     with open("config/tables.yaml") as file:
         spec = TablesSpec.model_validate(yaml.safe_load(file))
     others = {"instruct_pix2pix", "magicbrush", "emu_edit", "magd_ep_filler", "magd_ep_shift"}  # where they are run
+    others |= {"omnigen_own", "magd_ep_own"}
     ours = {*made_tables.SYSTEMS, *made_tables.REFERENCES}
     assert {e for s in spec.systems.values() for e in s.editors} == ours | others

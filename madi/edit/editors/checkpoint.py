@@ -39,7 +39,7 @@ class Checkpoint:
     def edit(self, works: Sequence[Work]) -> list[Result]:
         """Works of one output size go through the model together."""
         pictures = self._sources(works)
-        sizes = [pictures[w.sample.id][0].shape[:2] if w.sample.count else (self.size_px,) * 2 for w in works]
+        sizes = [pictures[w.shown][0].shape[:2] if w.sample.count else (self.size_px,) * 2 for w in works]
         results: dict[int, Result] = {}
         for size in dict.fromkeys(sizes):
             places = [i for i, other in enumerate(sizes) if other == size]
@@ -48,19 +48,19 @@ class Checkpoint:
 
     def _same_size(self, works, pictures, size) -> list[Result]:
         codec, tokens = self.weights.codec, self.weights.tokens
-        names = dict.fromkeys(w.sample.id for w in works)
+        names = dict.fromkeys(w.shown for w in works)
         latents = {name: [codec.encode(image[None])[0] for image in pictures[name]] for name in names}
         texts = [layout(w.sample.row["instruction"], w.sample.count, (), w.pause) for w in works]
         if self.pauses_as != "pause":
             instead = {"filler": f" {FILLER}", "shift": ""}[self.pauses_as]
             texts = [text.replace(PAUSE, instead) for text in texts]
         branches = [
-            tokens.branches(w.sample.row["instruction"], latents[w.sample.id], w.pause, self.pauses_as) for w in works
+            tokens.branches(w.sample.row["instruction"], latents[w.shown], w.pause, self.pauses_as) for w in works
         ]
         shape = (codec.channels, size[0] // codec.scale, size[1] // codec.scale)
         # Keyed by sample and seed alone: what differs between editors and pause counts is never the noise.
         noise = torch.stack([noise_for(w.seed, f"{w.benchmark}/{w.sample.id}", shape) for w in works])
-        made = self.sampler(branches, noise, [w.sample.id for w in works])
+        made = self.sampler(branches, noise, [w.shown for w in works])
         ropes = [self.sampler.rope(branch, noise.shape) for branch in branches]
         return [self._result(one, text, len(b.conditional), r) for one, text, b, r in zip(made, texts, branches, ropes)]
 
@@ -71,8 +71,8 @@ class Checkpoint:
         return Result(self.weights.codec.decode(latents[None])[0], None, text, tokens, rope)
 
     def _sources(self, works) -> dict[str, list[np.ndarray]]:
-        """Source images of each sample once, by its id, at sides that are multiples of 16 px."""
-        samples = {work.sample.id: work.sample for work in works}
+        """Source images, those that works share once, at sides that are multiples of 16 px."""
+        samples = {work.shown: work.sample for work in works}
         return {name: [fit(one.source(i)) for i in range(one.count)] for name, one in samples.items()}
 
 

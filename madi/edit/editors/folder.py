@@ -12,7 +12,7 @@ from madi import images
 from madi.edit.editors.reference import NO_MODEL
 from madi.edit.layouts import place
 from madi.edit.work import Result, Work
-from madi.editors import FolderEditor, PublishedEditor
+from madi.editors import FolderEditor, PublishedEditor, Turns
 from madi.errors import MadiError
 from madi.samples import Sample
 from madi.shards import read_json
@@ -25,8 +25,8 @@ class Folder:
     """Images in a layout's places, whatever their ending. One that is not there, or no image, is a failed edit; files
     in no sample's place are told, since a sample's edit may be among them. Errors: MadiError for no such folder."""
 
-    def __init__(self, settings: FolderEditor, config_sha: str):
-        self.root, self.layout = Path(settings.path), settings.layout
+    def __init__(self, settings: FolderEditor, config_sha: str, turns: Turns = "given"):
+        self.root, self.layout, self.turns = Path(settings.path), settings.layout, turns
         if not self.root.is_dir():
             raise MadiError("no such folder", self.root, f"edits in the layout {self.layout}")
         self.facts = NO_MODEL | {"config_sha": config_sha}
@@ -35,7 +35,7 @@ class Folder:
         return [self._one(work) for work in works]
 
     def _one(self, work: Work) -> Result:
-        name = place(self.layout, work.sample, work.pause, work.seed)
+        name = place(self.layout, work.sample, work.pause, work.seed, self.turns)
         path = self.found(name)
         if path is None:
             return Result(None, f"{name} is missing")
@@ -49,7 +49,7 @@ class Folder:
     def strangers(self, samples: dict[str, Sample], pauses: Sequence[int], seeds: Sequence[int]) -> list[Path]:
         """Images below the folder that are in the place of no sample."""
         known = {
-            self.found(place(self.layout, sample, pause, seed))
+            self.found(place(self.layout, sample, pause, seed, self.turns))
             for sample in samples.values()
             for pause in pauses
             for seed in seeds

@@ -51,7 +51,7 @@ class Quality(Answer):
     perceptual_quality: Score
 
 
-def asks(sample: Sample) -> bool:
+def asks(sample: Sample, edit: dict) -> bool:
     return sample.count == 1
 
 

@@ -27,7 +27,7 @@ pictures cannot tell.
 {questions}"""
 
 
-def asks(sample: Sample) -> bool:
+def asks(sample: Sample, edit: dict) -> bool:
     return sample.count > 0
 
 

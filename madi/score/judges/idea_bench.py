@@ -29,7 +29,7 @@ Answer each question with 1 for yes or 0 for no.
 Items = create_model("Items", __base__=Answer, **{f"item_{n}": (Literal["0", "1"], ...) for n in range(1, 7)})
 
 
-def asks(sample: Sample) -> bool:
+def asks(sample: Sample, edit: dict) -> bool:
     return bool(items_of(sample))
 
 

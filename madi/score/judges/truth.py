@@ -27,7 +27,7 @@ class Verdict(Answer):
     perceptual_quality: float
 
 
-def asks(sample: Sample) -> bool:
+def asks(sample: Sample, edit: dict) -> bool:
     return sample.count > 0 and "ops" in sample.spec()
 
 

@@ -43,7 +43,7 @@ class Quality(Answer):
     clean: Score
 
 
-def asks(sample: Sample) -> bool:
+def asks(sample: Sample, edit: dict) -> bool:
     return sample.count == 1
 
 
