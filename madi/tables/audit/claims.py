@@ -135,8 +135,9 @@ CHECKS = [
     *(
         claim(
             f"masking-rate/{column}",
-            f"a masking rate of 0.25 is better than 0.5, seen in {column} (sec. 7)",
+            f"a masking rate of 0.25 improves more consistently than 0.5 (sec. 7): {column} is higher",
             *rows(T6, "magd", "magd_rate05", column),
+            judge=greater(otherwise=NOTE),  # the paper calls the two comparable
         )
         for column in (*FOUR, "MLLM_avg")
     ),
