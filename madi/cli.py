@@ -18,6 +18,7 @@ UsageError = typer.BadParameter.__base__  # typer brings a click of its own
 
 STAGES = {name: f"madi.{name}.verbs" for name in ("data", "prompts", "train", "edit", "score", "tables", "pretrain")}
 STAGES |= {"config": "madi.check", "bench": "madi.bench.verbs", "export": "madi.export", "asked": "madi.asked"}
+STAGES |= {"audit": "madi.tables.audit.verbs"}
 
 
 def application(stages: Iterable[str]) -> typer.Typer:

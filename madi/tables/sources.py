@@ -33,25 +33,32 @@ class Source:
     prints: dict[str, str] = field(default_factory=dict)  # score or edit id -> what its digest is made of
 
 
-def read_reported(path: str | Path) -> Reported:
-    """Printed values by (table, block, row, column). Errors: MadiError naming the row that repeats another."""
+def reported_rows(path: str | Path) -> list[tuple[str, str, str, str, str, str]]:
+    """(table, block, row, column, system, value) of each printed value. Errors: MadiError naming what is missing, or
+    the row that repeats another."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
         what = getattr(fault, "strerror", None) or f"cannot be read ({fault})"
         raise MadiError(what, where=path, expected="a table as CSV in UTF-8") from None
-    found: Reported = {}
+    found, known = [], set()
     for number, row in enumerate(rows, 2):
         try:
             key = (row["table"], row["block"], row["row"], row["column"])
             value = row["value"]
         except KeyError as name:
             raise MadiError(f"column {name} is missing", where=path, expected="table,block,row,column,value") from None
-        if key in found and key[0] != "text":  # the paper's text repeats itself; its tables do not
+        if key in known and key[0] != "text":  # the paper's text repeats itself; its tables do not
             raise MadiError(f"a second value for {'/'.join(key)}", where=f"{path} row {number}")
-        found[key] = value
+        known.add(key)
+        found.append((*key, row.get("system") or "", value))
     return found
+
+
+def read_reported(path: str | Path) -> Reported:
+    """Printed values by (table, block, row, column). Errors: as `reported_rows`."""
+    return {(table, block, row, column): value for table, block, row, column, _, value in reported_rows(path)}
 
 
 def as_number(text: str | None) -> float | None:
