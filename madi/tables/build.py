@@ -181,7 +181,9 @@ def block_cells(table: str, key: str, block: Block, source: Source):
     winners = {(best_row(c, rows, block, grid, source), c) for c in block.columns}
     for (row, column), made in grid.items():
         label = f"{rows[row].title or row} · {block.columns[column].title or column}"
-        cell = cell_of((table, key, row, column), label, made, (row, column) in winners, source)
+        printed = merged(block, rows[row], block.columns[column]).printed_in or table
+        reported = source.reported.get((printed, key, row, column))
+        cell = cell_of((table, key, row, column), label, made, (row, column) in winners, source, reported)
         yield cell, (made.units.scores if made.units else [])
 
 
@@ -216,9 +218,8 @@ def beaten(top: Answer, other: Answer, source: Source) -> bool:
     return interval is not None and interval[0] > 0
 
 
-def cell_of(key: tuple[str, ...], label: str, made: Answer, best: bool, source: Source) -> dict:
+def cell_of(key: tuple[str, ...], label: str, made: Answer, best: bool, source: Source, reported: str | None) -> dict:
     """The record of one cell; `query` holds what was asked, whether it is a separated best, and its status."""
-    reported = source.reported.get(key)
     ask = made.query.model_dump() if made.query else made.gain
     low, high = made.interval or (None, None)
     return dict(

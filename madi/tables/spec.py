@@ -100,6 +100,7 @@ class Ask(Strict):
     run: str | None = None
     gain: Gain | None = None
     extra: bool = False  # beyond the paper
+    printed_in: str | None = None  # the table whose printed values these are, where it is another
 
 
 class Column(Ask):
@@ -122,12 +123,38 @@ class Table(Strict):
     blocks: dict[str, Block]
 
 
+class Figure(Table):
+    """A table that is drawn. bars: groups of bars, a group a row; lines: along the columns; frontier: the first column
+    against each other one, a point a row."""
+
+    plot: Literal["bars", "lines", "frontier"] = "bars"
+
+
+class Grid(Strict):
+    """A grid of pictures: samples by a rule (madi/tables/figures/pictures.py), and what each column made of them.
+
+    by: the column whose edits the rule ranks (default: the last). notes: metrics written below the pictures.
+    """
+
+    title: str
+    caption: str = ""
+    benchmark: BenchmarkName
+    columns: dict[str, Ask]
+    rule: Literal["seeded", "top", "median", "worst", "spread", "disagree"] = "seeded"
+    by: str | None = None
+    where: Where | None = None
+    metric: str = "CLIP-Dir"  # of which a sample must have a number
+    rows: Annotated[int, Field(gt=0)] = 4
+    notes: list[str] = []
+
+
 class TablesSpec(Strict):
     systems: dict[str, System]
     metrics: dict[str, Metric]
     thresholds: dict[Literal["dino", "clip_dir"], Threshold]
     tables: dict[str, Table]
-    figures: dict[str, Table]
+    figures: dict[str, Figure]
+    grids: dict[str, Grid] = {}
     galleries: dict[BenchmarkName, list[str]]  # benchmark -> systems shown, in order
 
     @model_validator(mode="after")
@@ -143,6 +170,11 @@ class TablesSpec(Strict):
         for benchmark, systems in self.galleries.items():
             if unknown := [s for s in systems if s not in self.systems]:
                 raise ValueError(f"galleries/{benchmark}: unknown systems {unknown}")
+        for name, grid in self.grids.items():
+            unknown = {ask.system for ask in grid.columns.values()} - set(self.systems)
+            unknown |= {*grid.notes, grid.metric} - set(self.metrics) | ({grid.by} - {None} - set(grid.columns))
+            if unknown:
+                raise ValueError(f"grids/{name}: unknown {sorted(map(str, unknown))}")
         return self
 
     def all_tables(self) -> dict[str, Table]:

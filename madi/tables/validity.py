@@ -8,18 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
 from madi import shards
 from madi.tables import stats
-from madi.tables.figures import METADATA, STYLE
+from madi.tables.figures.style import STYLE, plt, save
 from madi.tables.spec import TablesSpec
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (the backend is chosen first)
 
 BENCHMARK, WHOLE = "emu_edit", "all"
 KEY = ["editor", "sample_id", "pause", "seed"]
@@ -124,11 +120,7 @@ def write(folder: Path, figures: Path, found: pd.DataFrame) -> None:
     with shards.atomic(folder / "validity.csv") as partial:
         found.to_csv(partial, index=False, lineterminator="\n", float_format="%.4f")
     with plt.rc_context(STYLE | {"axes.grid.axis": "x"}):
-        figure = draw(found)
-        for ending, metadata in METADATA.items():
-            with shards.atomic(figures / f"figure_validity.{ending}") as partial:
-                figure.savefig(partial, format=ending, metadata=metadata, dpi=160)
-        plt.close(figure)
+        save(draw(found), figures, "figure_validity")
 
 
 def draw(found: pd.DataFrame):

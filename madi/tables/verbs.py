@@ -21,6 +21,7 @@ def build(
     figures_folder: Path = typer.Option(..., help="Folder of the figures."),
     cells: Path = typer.Option(..., help="Every cell, with interval and origin (Parquet)."),
     lineage: Path = typer.Option(..., help="Which scores and edits each cell is made of (Parquet)."),
+    runs: list[str] = typer.Option([], "--run", help="NAME=train.csv, once a training."),
     edits: list[Path] = typer.Option([], help="Edits (Parquet), whose image hashes then enter the cells' digests."),
     reported: Path | None = typer.Option(None, help="The paper's values; default: the slice's."),
     log: Path | None = LOG,
@@ -31,8 +32,9 @@ def build(
     from madi.options import named_files
     from madi.progress import log_to, say
     from madi.records import CELL, LINEAGE, SCORE
-    from madi.tables import figures, sources, validity, write
+    from madi.tables import sources, validity, write
     from madi.tables.build import build as build_cells
+    from madi.tables.figures import curves, declared
 
     with log_to(log):
         slice_ = read(config, TablesSlice)
@@ -40,7 +42,8 @@ def build(
         source = sources.read_source(slice_, files, scores, edits, reported or slice_.reported)
         found, origins = build_cells(source)
         write.write_tables(out_folder, found, source.bars, source.spec)
-        figures.write_figures(figures_folder, found, source.bars, source.spec)
+        declared.write_figures(figures_folder, found, source.bars, source.spec)
+        curves.write(figures_folder, named_files(runs, "--run"), source.spec)
         held = shards.frame(scores, SCORE), source.samples, source.spec, source.resamples, source.seed
         validity.write(out_folder, figures_folder, validity.table(*held))
         shards.write(lineage, origins, LINEAGE)

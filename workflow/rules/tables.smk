@@ -12,6 +12,7 @@ rule tables_build:
         samples=expand(f"{RESULTS}/data/{{set}}/samples.json", set=ASKED),
         edits=expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
         scores=expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
+        runs=expand(f"{RESULTS}/runs/{{run}}/train.csv", run=CONFIG.train.runs),
         reported=CONFIG.tables.reported,
     output:
         tables=expand(
@@ -19,7 +20,7 @@ rule tables_build:
         ),
         figures=expand(
             f"{RESULTS}/figures/{{figure}}.{{form}}",
-            figure=[*DECLARED["figures"], "figure_validity"],
+            figure=[*DECLARED["figures"], "figure_validity", "figure_training"],
             form=["svg", "png"],
         ),
         validity=f"{RESULTS}/tables/validity.csv",
@@ -38,12 +39,13 @@ rule tables_build:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         edits=lambda wildcards, input: each("edits", input.edits),
         scores=lambda wildcards, input: each("scores", input.scores),
+        runs=options("run", f"{RESULTS}/runs/{{}}/train.csv", CONFIG.train.runs),
         tables=lambda wildcards, output: Path(output.tables[0]).parent,
         figures=lambda wildcards, output: Path(output.figures[0]).parent,
     message:
         "build the tables"
     shell:
-        "madi tables build --config {input.config} {params.samples} {params.scores} {params.edits}"
+        "madi tables build --config {input.config} {params.samples} {params.scores} {params.edits} {params.runs}"
         " --reported {input.reported:q} --out-folder {params.tables} --figures-folder {params.figures}"
         " --cells {output.cells} --lineage {output.lineage} --log {log}"
 
