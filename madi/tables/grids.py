@@ -1,38 +1,18 @@
-"""Pictures of the report: which samples are shown, by a rule and never by hand, and each edit as a thumbnail."""
+"""Which samples the report's pictures show, by rules and never by hand, and each picture as a thumbnail."""
 
 import base64
 import hashlib
 import io
 from collections import defaultdict
-from dataclasses import dataclass, field
 
+import pandas as pd
 from PIL import Image
 
 from madi import images
-from madi.tables.spec import TablesSpec
 
 THUMB_PX = 160  # the longer side at most; scenes of 128 px stay as they are
 QUALITY = 82
-
-
-@dataclass
-class Shown:
-    """One picture with its caption."""
-
-    caption: str
-    uri: str | None  # None: the edit failed
-    note: str = ""
-
-
-@dataclass
-class Card:
-    """One sample: what was given, one right answer, and what each system made of it."""
-
-    sample_id: str
-    kind: str  # task, level or tag
-    instruction: str
-    given: list[Shown] = field(default_factory=list)
-    systems: list[tuple[str, str, list[Shown]]] = field(default_factory=list)  # title, colour, pictures
+MOST_APART = 8  # samples a benchmark that are shown because CLIP-Dir and the judge disagree on them
 
 
 def choose(samples: list[dict], count: int, seed: int) -> list[str]:
@@ -52,6 +32,32 @@ def choose(samples: list[dict], count: int, seed: int) -> list[str]:
     return chosen
 
 
+def extremes(values: dict[str, float], tasks: dict[str, str]) -> dict[str, str]:
+    """Sample -> top, median or worst of its task by value; equal values by id. A task of one sample has only a top,
+    one of two has no median."""
+    by_task: dict[str, list[str]] = defaultdict(list)
+    for sample in sorted(values, key=lambda sample: (-values[sample], sample)):
+        by_task[tasks[sample]].append(sample)
+    found: dict[str, str] = {}
+    for ordered in by_task.values():
+        for place, why in ((0, "top"), (len(ordered) - 1, "worst"), ((len(ordered) - 1) // 2, "median")):
+            found.setdefault(ordered[place], why)
+    return found
+
+
+def most_apart(apart: dict[str, float]) -> list[str]:
+    """The MOST_APART samples whose two ranks are furthest apart, the furthest first; equal ones by id."""
+    return sorted((sample for sample in apart if apart[sample] > 0), key=lambda s: (-apart[s], s))[:MOST_APART]
+
+
+def ranks_apart(first: pd.Series, second: pd.Series) -> pd.Series:
+    """By how much the ranks of two scores differ, as a share of the most that they can: 0, the same place; 1, first by
+    one and last by the other. Nan where either score is not known, or where there is nothing to rank."""
+    both = first.notna() & second.notna()
+    places = [score[both].rank() for score in (first, second)]
+    return ((places[0] - places[1]).abs() / max(int(both.sum()) - 1, 1)).reindex(first.index)
+
+
 def thumbnail(data: bytes, where: str) -> str:
     """A WebP data URI of an encoded image, its longer side at most THUMB_PX."""
     image = Image.fromarray(images.decode(data, where))
@@ -59,38 +65,3 @@ def thumbnail(data: bytes, where: str) -> str:
     file = io.BytesIO()
     image.save(file, format="WEBP", quality=QUALITY, method=4)
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
-
-
-def kind_of(sample: dict) -> str:
-    """A chip's text: the task, and the level where it says more."""
-    level = sample["complexity"]
-    if level and level > 1:
-        return f"level {level}"
-    turn = f", turn {sample['turn']}" if sample.get("turn") else ""
-    return str(sample["task"] or "").replace("_", " ") + turn
-
-
-def card(sample: dict, edits: dict, systems: list[str], marks: dict[str, str], spec: TablesSpec) -> Card:
-    """A sample's card. `edits`: (editor, pause) -> Edit row, of this sample; `marks`: edit_id -> a short note."""
-    made = Card(sample["sample_id"], kind_of(sample), sample["instruction"])
-    many = len(sample["sources"]) > 1
-    for number, image in enumerate(sample["sources"], 1):
-        uri = thumbnail(image["bytes"], f"sample {sample['sample_id']} source {number}")
-        made.given.append(Shown(f"source {number}" if many else "source", uri))
-    if sample["target"]:
-        uri = thumbnail(sample["target"]["bytes"], f"sample {sample['sample_id']} target")
-        made.given.append(Shown("one right answer", uri))
-    for name in systems:
-        system = spec.systems[name]
-        mine = sorted((pause, editor) for editor, pause in edits if editor in system.editors[:1])
-        shown = [picture(pause, edits[editor, pause], len(mine) > 1, marks) for pause, editor in mine]
-        if shown:
-            made.systems.append((system.title, system.colour, shown))
-    return made
-
-
-def picture(pause: int, row: dict, scaled: bool, marks: dict[str, str]) -> Shown:
-    caption = f"{pause} pauses" if scaled else ""
-    if not row["image"]:
-        return Shown(caption, None, row["reason"] or row["status"])
-    return Shown(caption, thumbnail(row["image"]["bytes"], f"edit {row['edit_id']}"), marks.get(row["edit_id"], ""))

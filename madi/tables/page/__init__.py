@@ -1,139 +1,27 @@
 """One self-contained HTML page: every table, the plots and the pictures. All text from data is escaped by jinja2."""
 
 import base64
+import hashlib
 import json
-from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from madi import shards
-from madi.records import EDIT, SCORE, edit_id
-from madi.samples import load
+from madi.records import SCORE
 from madi.tables import grids, summary, validity, write
+from madi.tables.board import Board
+from madi.tables.page import cells as cells_
+from madi.tables.page import gallery
+from madi.tables.page.views import plot_uri, table_view
+from madi.tables.page.words import BENCHMARKS
 from madi.tables.sources import bars_in, read_samples
-from madi.tables.spec import Table, TablesSpec
+from madi.tables.spec import TablesSpec
 
-LIMIT_MB = 15
-BENCHMARKS = {
-    "emu_edit": "Emu-Edit",
-    "magicbrush": "MagicBrush",
-    "complex_edit": "Complex-Edit",
-    "idea_bench": "IDEA-Bench",
-    "geneval": "GenEval",
-}
-
-
-@dataclass
-class RowView:
-    title: str
-    kind: str  # paper, extra, reference
-    colour: str
-    note: str  # said once where it holds of the whole row
-    cells: list[write.View]
-
-
-@dataclass
-class BlockView:
-    title: str
-    groups: list[tuple[str, int]]  # heading and how many columns it spans; empty if there are none
-    columns: list[tuple[str, bool]]  # title, extra
-    rows: list[RowView]
-
-
-@dataclass
-class TableView:
-    anchor: str
-    name: str
-    title: str
-    caption: str
-    blocks: list[BlockView]
-    plot: str = ""  # data URI of the figure
-
-
-def table_view(name: str, table: Table, cells: write.Cells, bars: dict, spec: TablesSpec) -> TableView:
-    """A declared table as the template shows it."""
-    blocks = []
-    for key, block in table.blocks.items():
-        heads = write.column_titles(block, bars, spec)
-        rows = []
-        for row, (title, kind) in write.row_titles(block, spec).items():
-            views = [write.view(cells[name, key, row, column]) for column in block.columns]
-            system = row if kind == "reference" else block.rows[row].system or block.system
-            rows.append(RowView(title, kind, colour_of(system, spec), shared_note(views), views))
-        columns = [(heads[c][1], block.columns[c].extra) for c in block.columns]
-        blocks.append(BlockView(block.title or "", spans([group for group, _ in heads.values()]), columns, rows))
-    title, caption = (write.heading(text, bars, spec) for text in (table.title, table.caption))
-    return TableView(f"table-{name}", write.table_name(name), title, caption, blocks)
-
-
-def colour_of(system: str | None, spec: TablesSpec) -> str:
-    """The colour of a system that is run here, empty for those only reported."""
-    return spec.systems[system].colour if system and spec.systems[system].editors else ""
-
-
-def shared_note(views: list[write.View]) -> str:
-    notes = {view.note for view in views if view.note}
-    return notes.pop() if len(notes) == 1 and all(view.note or view.text == "–" for view in views) else ""
-
-
-def spans(groups: list[str]) -> list[tuple[str, int]]:
-    """Neighbouring columns of one heading together; empty if no column has one."""
-    found: list[tuple[str, int]] = []
-    for group in groups:
-        if found and found[-1][0] == group:
-            found[-1] = (group, found[-1][1] + 1)
-        else:
-            found.append((group, 1))
-    return found if any(group for group, _ in found) else []
-
-
-def galleries(
-    config, spec: TablesSpec, samples: dict[str, Path], edits: list[Path], marks: dict[str, str]
-) -> list[tuple[str, str, list[grids.Card]]]:
-    """(benchmark, title, cards) of every benchmark that has samples, in the order of tables.yaml."""
-    shown: dict[str, list[dict]] = {}
-    for name in spec.galleries:
-        if name in samples:
-            rows = [sample.row for sample in load(samples[name]).values()]  # pictures stay on disk till they are shown
-            chosen = set(grids.choose(rows, config.gallery, config.seed))
-            shown[name] = [row for row in rows if row["sample_id"] in chosen]
-    wanted = {(name, row["sample_id"]) for name, rows in shown.items() for row in rows}
-    found: dict[tuple[str, str], dict] = defaultdict(dict)
-    for row in shards.stream(edits, EDIT):
-        if row["seed"] == 0 and (row["benchmark"], row["sample_id"]) in wanted:
-            found[row["benchmark"], row["sample_id"]][row["editor"], row["pause"]] = row
-    return [
-        (
-            name,
-            BENCHMARKS.get(name, name),
-            [grids.card(row, found[name, row["sample_id"]], spec.galleries[name], marks, spec) for row in rows],
-        )
-        for name, rows in shown.items()
-    ]
-
-
-def marks_of(scores: pd.DataFrame) -> dict[str, str]:
-    """A short note for each edit: what the oracle, or GenEval's rule, says of it."""
-    wanted = {"oracle_if": 0, "oracle_idp": 1, "geneval_correct": 2}
-    ok = scores[scores.metric.isin(wanted) & (scores.status == "ok") & (scores.seed == 0)]
-    found: dict[str, list] = defaultdict(lambda: [None] * 3)
-    for row in ok.to_dict("records"):
-        found[edit_id(row)][wanted[row["metric"]]] = row["value"]
-    return {edit: mark(*values) for edit, values in found.items()}
-
-
-def mark(following: float | None, preservation: float | None, correct: float | None) -> str:
-    if correct is not None:
-        return "right" if correct else "wrong"
-    parts = [f"{name} {value:.0f}" for name, value in (("IF", following), ("ID", preservation)) if value is not None]
-    return " · ".join(parts)
-
-
-def plot_uri(path: Path) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode()
+LIMIT_MB = 25
+HERE = Path(__file__).parent
 
 
 def render(config, cells: list[dict], scores: pd.DataFrame, samples, edits, figures: dict[str, Path]) -> str:
@@ -145,28 +33,63 @@ def render(config, cells: list[dict], scores: pd.DataFrame, samples, edits, figu
     for plot, name in zip(plots, spec.figures):
         plot.plot = plot_uri(figures[name]) if name in figures else ""
     benchmark = summary.benchmark_of(scores)
-    held = validity.table(scores, read_samples(samples), spec, config.resamples, config.seed)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
+    known = read_samples(samples)
+    board = Board(scores, known)
+    cards = gallery.cards(config, spec, samples, edits, gallery.edit_scores(board))
+    script = "".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("report", "gallery", "dialogs"))
+    return template().render(
         judge=config.judge,
-        validity=validity.shown(held),
+        validity=validity.shown(validity.table(scores, known, spec, config.resamples, config.seed)),
         validity_plot=plot_uri(figures["figure_validity"]) if "figure_validity" in figures else "",
         config=config,
         tables=tables,
         plots=plots,
         summary=summary.lines(scores, spec, benchmark) if benchmark else [],
         summary_benchmark=BENCHMARKS.get(benchmark, benchmark),
-        galleries=galleries(config, spec, samples, edits, marks_of(scores)),
+        cards=cards,
+        choices=choices(cards),
+        whys=gallery.WHYS,
+        score_names=dict(gallery.SCORES.values()),
+        main=spec.systems[gallery.MAIN].title if gallery.MAIN in spec.systems else "",
+        most_apart=grids.MOST_APART,
+        behind=cells_.as_json(cells_.behind(cells, board, cards, config.name, spec)),
         thresholds=[(name, bars.get(name), threshold) for name, threshold in spec.thresholds.items()],
         counts=cell_counts(cells),
         bold=write.BOLD,
+        script=Markup(script),  # ours, no text from data in it
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def template() -> jinja2.Template:
+    """The page's template; `opens` and `key_of` say which cells open, and under which name."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(opens=cells_.opens, key_of=cells_.key_of)
+    return environment.get_template("report.html.j2")
+
+
+def choices(cards: list[gallery.Card]) -> dict[str, dict]:
+    """What the gallery can be narrowed to: only what some card has, in the order of the cards."""
+    kinds: dict[str, dict[str, set[str]]] = {"task": {}, "level": {}, "tag": {}}  # kind -> which -> its benchmarks
+    for card in cards:
+        for kind, which in card.kinds:
+            kinds[kind].setdefault(which, set()).add(card.benchmark)
+    made = [system for card in cards for system in card.systems]
+    return {
+        "benchmarks": {card.benchmark: card.title for card in cards},
+        "kinds": {
+            kind: {k: " ".join(sorted(found[k])) for k in sorted(found)} for kind, found in kinds.items() if found
+        },
+        "systems": {system.name: system.title for system in made},
+        "pauses": dict.fromkeys(sorted({shown.pause for system in made for shown in system.shown})),
+        "whys": {why: text for why, text in gallery.WHYS.items() if any(why in card.whys for card in cards)},
+    }
 
 
 def cell_counts(cells: list[dict]) -> dict[str, int]:
