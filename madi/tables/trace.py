@@ -22,6 +22,11 @@ class Unit:
     edit_id: str
 
 
+def name_of(cell: dict) -> str:
+    """`table/block/row/column`."""
+    return "/".join(cell[part] for part in ("table", "block", "row", "column"))
+
+
 def queries(cell: dict) -> list[Query]:
     """What a cell asks of the scores: nothing where it is not made of them, two questions for a gain."""
     ask = json.loads(cell["query"])["ask"]

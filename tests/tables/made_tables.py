@@ -54,6 +54,8 @@ def sample_rows(benchmark: str, instruction: str = "make the small star {colour}
         t2i = benchmark == "geneval"
         tag = TAGS[i % len(TAGS)]
         image = {"bytes": picture(benchmark, i, "source"), "path": None}
+        shown = [] if t2i else [image] * (2 if benchmark == "idea_bench" else 1)
+        target = {"bytes": picture(benchmark, i, "target"), "path": None}
         rows.append(
             dict(
                 sample_id=f"{benchmark}-{i:03d}",
@@ -62,12 +64,12 @@ def sample_rows(benchmark: str, instruction: str = "make the small star {colour}
                 group_id=f"{benchmark}-g{i // 4 if benchmark == 'complex_edit' else i // 2}",
                 task=tag if t2i else TASKS[i % len(TASKS)],
                 complexity=i % 4 + 1 if benchmark == "complex_edit" else None,
-                sources=[] if t2i else [image] * (2 if benchmark == "idea_bench" else 1),
-                target={"bytes": picture(benchmark, i, "target"), "path": None},
+                sources=shown,
+                target=target,
+                sha256=images.sha256(b"".join(one["bytes"] for one in [*shown, target])),
                 instruction=instruction.replace("{colour}", ("red", "blue", "green")[i % 3]),
                 spec=json.dumps({"geneval": {"tag": tag}} if t2i else {}),
                 phash="0" * 16,
-                sha256="0" * 64,
                 origin={"file": "made up", "row": i, "revision": "0"},
             )
         )
@@ -127,8 +129,14 @@ def score_rows(editors=None) -> list[dict]:
     return rows
 
 
+def config_shas() -> dict[str, str]:
+    """What the edits of each editor were made by, as the slice says."""
+    said = config.TablesSlice.model_validate(slice_json())
+    return {name: config.edit_sha(one.slice, said.sampler, said.size_px) for name, one in said.editors.items()}
+
+
 def edit_rows() -> list[dict]:
-    rows = []
+    rows, made_by = [], config_shas()
     for key in keys():
         if key["benchmark"] == "validation":
             continue
@@ -137,7 +145,7 @@ def edit_rows() -> list[dict]:
             key
             | dict(edit_id=edit_id(key), status="ok", image={"bytes": png, "path": None}, image_sha=images.sha256(png))
             | dict(width=48, height=48, prompt="", tokens=1, rope="", sampler_steps=1)
-            | dict(guidance_text=2.5, guidance_image=1.5, config_sha="0")
+            | dict(guidance_text=2.5, guidance_image=1.5, config_sha=made_by[key["editor"]])
         )
     return rows
 
