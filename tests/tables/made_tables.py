@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from madi import config, images, shards
-from madi.records import EDIT, SAMPLE, SCORE, edit_id, score_id
+from madi import config, images, provenance, shards
+from madi.records import CELL, EDIT, LINEAGE, SAMPLE, SCORE, edit_id, score_id
 from madi.shards import write
 from madi.tables import build, sources
+from madi.tables import write as tables
+from madi.tables.workflow import Workflow
 
 TASKS = ("add", "background", "color", "global", "local", "remove", "style", "text")
 TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
@@ -135,10 +137,10 @@ def config_shas() -> dict[str, str]:
     return {name: config.edit_sha(one.slice, said.sampler, said.size_px) for name, one in said.editors.items()}
 
 
-def edit_rows() -> list[dict]:
+def edit_rows(validation: bool = False) -> list[dict]:
     rows, made_by = [], config_shas()
     for key in keys():
-        if key["benchmark"] == "validation":
+        if key["benchmark"] == "validation" and not validation:
             continue
         png = picture(*key.values())
         rows.append(
@@ -201,3 +203,61 @@ class Made:
 
     def frame(self):
         return shards.frame([self.scores], SCORE)
+
+
+def laid(folder: Path) -> Path:
+    """The same workflow where its rules would put it, `folder/results/demo`, a training's weights with it."""
+    root = folder / "results" / "demo"
+    said = config.TablesSlice.model_validate(slice_json() | {"reported": str(Path("config/reported.csv").resolve())})
+    write_text(root / "tables" / "config.json", said.model_dump_json())
+    for name in ("train", *SIZES):
+        rows = sample_rows("magicbrush" if name == "train" else name)
+        write(root / "data" / name / "samples" / "00000.parquet", rows, SAMPLE)
+        told = {"file": "samples/00000.parquet", "rows": len(rows)}
+        told["sha256"] = provenance.file_sha(root / "data" / name / "samples" / "00000.parquet")
+        shards.write_json(root / "data" / name / "samples.json", {"samples": len(rows), "shards": [told]})
+    shas = lay_runs(root, said)
+    lay_jobs(root, said, shas)
+    source = Workflow(root, said).source()
+    cells, lineage = build.build(source)
+    write(root / "cells.parquet", cells, CELL)
+    write(root / "lineage.parquet", lineage, LINEAGE)
+    tables.write_tables(root / "tables", cells, source.bars, source.spec)
+    return root
+
+
+def lay_runs(root: Path, said: config.TablesSlice) -> dict[str, str]:
+    """Weights, manifest, slice and provenance of each run; the hash of its weights by run."""
+    shas = {}
+    for name, run in said.runs.items():
+        place = root / "runs" / name
+        write_text(place / "weights" / "a.txt", f"the weights of {name}")
+        write_text(place / "weights" / "part" / "b.txt", "the same for all")
+        shards.write_json(place / "weights.json", provenance.file_shas(place / "weights"))
+        own = config.RunSlice(run=name, name="demo", seed=0, size_px=64, threads=1, base="none/such", settings=run)
+        write_text(place / "config.json", own.model_dump_json())
+        shards.write_json(place / "run.json", {"config": own.model_dump(mode="json"), "inputs": {}})
+        shas[name] = provenance.folder_sha(place / "weights")
+    return shas
+
+
+def lay_jobs(root: Path, said: config.TablesSlice, shas: dict[str, str]) -> None:
+    """Slice, edits and scores of each job."""
+    made = edit_rows(validation=True)
+    scores = score_rows()
+    for job in dict.fromkeys(editor.job or name for name, editor in said.editors.items()):
+        mine = {name: one for name, one in said.editors.items() if (one.job or name) == job}
+        rows = [row | {"weights_sha": shas.get(mine[row["editor"]].run)} for row in made if row["editor"] in mine]
+        asks = [ask.model_copy(update={"editors": [e for e in ask.editors if e in mine]}) for ask in said.asks]
+        own = config.EditSlice(
+            job=job, name="demo", threads=1, size_px=said.size_px, base="none/such", sampler=said.sampler,
+            editors={name: one.slice for name, one in mine.items()}, asks=[ask for ask in asks if ask.editors],
+        )  # fmt: skip
+        write_text(root / "edits" / job / "config.json", own.model_dump_json())
+        write(root / "edits" / job / "edits.parquet", rows, EDIT)
+        write(root / "scores" / job / "scores.parquet", [row for row in scores if row["editor"] in mine], SCORE)
+
+
+def write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
