@@ -18,7 +18,11 @@ UsageError = typer.BadParameter.__base__  # typer brings a click of its own
 
 STAGES = {name: f"madi.{name}.verbs" for name in ("data", "prompts", "train", "edit", "score", "tables", "pretrain")}
 STAGES |= {"config": "madi.check", "bench": "madi.bench.verbs", "export": "madi.export", "asked": "madi.asked"}
-STAGES |= {"audit": "madi.tables.audit.verbs"}
+ALONE = {
+    "trace": "madi.lineage.verbs",
+    "verify": "madi.lineage.verbs",
+    "audit": "madi.tables.audit.verbs",
+}  # verbs in no stage
 
 
 def application(stages: Iterable[str]) -> typer.Typer:
@@ -31,7 +35,11 @@ def application(stages: Iterable[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
+    app.callback()(lambda: None)  # a verb alone is called by its name all the same
     for stage in stages:
+        if stage in ALONE:
+            app.command(stage)(getattr(importlib.import_module(ALONE[stage]), stage))
+            continue
         verbs = importlib.import_module(STAGES[stage]).app
         app.add_typer(verbs, name=stage)
         if stage == "edit":  # a service's verb, which stages do not import
@@ -74,7 +82,8 @@ def misused(slip: UsageError, log: Path | None) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    stages = arguments[:1] if arguments[:1] and arguments[0] in STAGES else STAGES
+    known = [*STAGES, *ALONE]
+    stages = arguments[:1] if arguments[:1] and arguments[0] in known else known
     log = log_of(arguments)
     try:
         code = application(stages)(arguments, standalone_mode=False)

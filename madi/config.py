@@ -5,6 +5,8 @@ file a job, and a verb reads its slice with `read(path, RunSlice)`. A value that
 whose slice holds it, and no other. This module imports no torch: checking a config costs half a second.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -227,6 +229,13 @@ class TablesSlice(Part):
     sampler: Sampler
     editors: dict[Name, Editor]
     asks: list[Ask]
+
+
+def edit_sha(editor: EditorSlice, sampler: Sampler, size_px: int) -> str:
+    """64 hex digits over what of the configuration makes an edit what it is: not who else is in the job."""
+    own = editor.model_dump(exclude={"pipeline": {"device"}, "endpoint": {"key", "tries", "timeout_s"}})
+    part = [own, sampler.model_dump(exclude={"batch"}), size_px]
+    return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
 
 
 def parse(raw: dict, sources: Sequence[configfile.Source] = ()) -> Config:

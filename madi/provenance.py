@@ -32,10 +32,12 @@ def folder_sha(path: Path | str, pattern: str = "**/*") -> str:
     """
     if not Path(path).is_dir():
         raise MadiError("no such folder", path)
-    digest = hashlib.sha256()
-    for name in files_in(path, pattern):
-        digest.update(f"{name}\0{file_sha(Path(path, name))}\n".encode())
-    return digest.hexdigest()
+    return joined(file_shas(path, pattern))
+
+
+def joined(shas: dict[str, str]) -> str:
+    """One SHA-256 over the names and hashes of files."""
+    return hashlib.sha256("".join(f"{name}\0{sha}\n" for name, sha in shas.items()).encode()).hexdigest()
 
 
 def files_in(folder: Path | str, pattern: str = "**/*") -> list[str]:
@@ -45,9 +47,9 @@ def files_in(folder: Path | str, pattern: str = "**/*") -> list[str]:
     return sorted(name.as_posix() for name in kept)
 
 
-def file_shas(folder: Path | str) -> dict[str, str]:
+def file_shas(folder: Path | str, pattern: str = "**/*") -> dict[str, str]:
     """File name -> SHA-256 of `files_in` a folder: what a manifest of weights holds."""
-    return {name: file_sha(Path(folder, name)) for name in files_in(folder)}
+    return {name: file_sha(Path(folder, name)) for name in files_in(folder, pattern)}
 
 
 def code_sha() -> str:

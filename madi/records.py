@@ -166,7 +166,13 @@ CELL = record(
     digest=TEXT,  # over its scores and their images
 )
 
-LINEAGE = record(cell_id=KEY, score_id=TEXT, edit_id=TEXT)
+LINEAGE = record(
+    cell_id=KEY,
+    score_id=TEXT,
+    edit_id=TEXT,
+    score=TEXT,  # its value and status when the cell was made
+    image=TEXT,  # first 16 digits of the edit's image_sha when the cell was made; empty where it has no image
+)
 
 
 def record_id(*parts: object) -> str:

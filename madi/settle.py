@@ -13,7 +13,7 @@ from typing import Any
 from madi import config as model
 from madi import configfile, provenance
 from madi.config import Config
-from madi.editors import EditorSlice
+from madi.editors import Editor, EditorSlice
 from madi.mllms import Identity
 from madi.settings import BenchmarkSet, Source, TuneSet
 from madi.values import Hub
@@ -44,7 +44,7 @@ def job_slice(config: Config, job: str) -> model.EditSlice:
         size_px=config.size_px,
         base=config.model.base,
         sampler=config.edit.sampler,
-        editors={name: _located(config, name, editor.slice) for name, editor in mine.items()},
+        editors={name: located(config.name, name, editor) for name, editor in mine.items()},
         asks=[ask for ask in asks if ask.editors],
     )
 
@@ -61,12 +61,13 @@ def runs_of(config: Config, job: str) -> list[str]:
     return list(dict.fromkeys(editor.run for editor in editors if editor.run))
 
 
-def _located(config: Config, name: str, editor: EditorSlice) -> EditorSlice:
-    """An editor whose published edits, if it fetches them, are where their fetch's manifest says."""
-    if not editor.published or not editor.published.hub:
-        return editor
-    path = f"results/{config.name}/fetched/editor_{name}.json"
-    return editor.model_copy(update={"published": editor.published.model_copy(update={"path": path, "hub": None})})
+def located(scale: str, name: str, editor: Editor) -> EditorSlice:
+    """An editor as its job reads it: published edits, if it fetches them, are where their fetch's manifest says."""
+    own = editor.slice
+    if not own.published or not own.published.hub:
+        return own
+    path = f"results/{scale}/fetched/editor_{name}.json"
+    return own.model_copy(update={"published": own.published.model_copy(update={"path": path, "hub": None})})
 
 
 def given(config: Config, job: str) -> list[str]:

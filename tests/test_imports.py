@@ -7,7 +7,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 STAGES = {"data", "prompts", "train", "edit", "score", "tables"}
-SERVICES = {"pretrain", "cli", "check", "photo", "export", "asked", "folder", "bench", "cost"}  # may use stages
+# they may use stages
+SERVICES = {
+    "pretrain",
+    "cli",
+    "check",
+    "photo",
+    "export",
+    "asked",
+    "folder",
+    "bench",
+    "cost",
+    "lineage",
+}  # may use stages
 HEAVY = {"torch", "torchvision", "diffusers", "transformers", "open_clip", "timm", "accelerate", "peft"}
 
 MODULES = sorted((ROOT / "madi").rglob("*.py"))

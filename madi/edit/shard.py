@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from madi import images, provenance, samples, shards
-from madi.config import EditSlice
+from madi.config import EditSlice, edit_sha
 from madi.edit.parts import Parts
 from madi.edit.work import Editor, Result, Work, plan, record
 from madi.errors import MadiError
@@ -89,19 +89,13 @@ def folders_of(job: EditSlice) -> list[str]:
     return [part.weights if hasattr(part, "weights") else part.path for part in parts]
 
 
-def config_sha(job: EditSlice, name: str) -> str:
-    """64 hex digits over what of the configuration makes an edit what it is: not who else is in the job."""
-    editor = job.editors[name].model_dump(exclude={"pipeline": {"device"}, "endpoint": {"key", "tries", "timeout_s"}})
-    part = [editor, job.sampler.model_dump(exclude={"batch"}), job.size_px]
-    return images.sha256(json.dumps(part, sort_keys=True).encode())
-
-
 def build(name: str, job: EditSlice, asked: dict, weights: dict[str, Path]) -> Editor:
     """The editor called `name`. Only those with weights import torch."""
     from madi.edit.editors import folder as folders
     from madi.edit.editors import reference
 
-    editor, sha = job.editors[name], config_sha(job, name)
+    editor = job.editors[name]
+    sha = edit_sha(editor, job.sampler, job.size_px)
     if editor.kind == "copy":
         return reference.Copy(sha)
     if editor.kind == "truth":

@@ -97,6 +97,7 @@ class Board:
         keys = (self.keys[name].tolist() for name in ("benchmark", "editor", "pause", "seed"))
         self.asked = set(zip(*keys))  # what was tried on at least one sample
         self.columns = {name: self._column(name) for name in self.values}
+        self.rows = {edit: row for row, edit in enumerate(self.keys["edit_id"])}
 
     def has(self, query: Query) -> bool:
         """Whether every editor was asked for every pause and seed of the query, and any edit is of its `where`."""
@@ -114,6 +115,15 @@ class Board:
     def _column(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         status = self.status[name].to_numpy(object)
         return np.where(status == "ok", self.values[name], np.nan), status, self.ids[name].to_numpy(object)
+
+    def name_of(self, edit: str, score: str | None = None) -> str:
+        """`editor/benchmark/sample/pause 0/seed 0` of an edit, and of a score its metric; what is known of them."""
+        row = self.rows.get(edit)
+        if row is None:
+            return "(of an edit that is not scored now)"
+        said = place({name: self.keys[name][row] for name in KEY})
+        metric = next((name for name, (_, _, ids) in self.columns.items() if ids[row] == score), None)
+        return f"{said} {metric}" if metric and score else said
 
     def answer(self, query: Query) -> Units:
         """The units of a query, with the scores that its numbers come from."""
@@ -231,6 +241,11 @@ class Board:
         edit_ids = self.keys["edit_id"]
         found = {(ids[row], edit_ids[row]) for ids, rows in used for row in rows if isinstance(ids[row], str)}
         return sorted(found)
+
+
+def place(edit: dict) -> str:
+    """Which edit it is, for people."""
+    return "{editor}/{benchmark}/{sample_id}/pause {pause}/seed {seed}".format(**edit)
 
 
 def combine(parts_UK: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:

@@ -162,8 +162,17 @@ def build(source: Source) -> tuple[list[dict], list[dict]]:
         for key, block in body.blocks.items():
             for cell, scores in block_cells(table, key, block, source):
                 cells.append(cell)
-                lineage += [{"cell_id": cell_id(cell), "score_id": s, "edit_id": e} for s, e in scores]
+                lineage += uses(cell, scores, source.prints)
     return cells, lineage
+
+
+def uses(cell: dict, scores: list[tuple[str, str]], prints: dict[str, str]) -> list[dict]:
+    """The lineage of a cell: its scores and edits, and what each was when the cell was made."""
+    key = cell_id(cell)
+    return [
+        {"cell_id": key, "score_id": s, "edit_id": e, "score": prints.get(s, ""), "image": prints.get(e, "")}
+        for s, e in scores
+    ]
 
 
 def block_cells(table: str, key: str, block: Block, source: Source):

@@ -31,6 +31,7 @@ class Source:
     resamples: int
     seed: int
     prints: dict[str, str] = field(default_factory=dict)  # score or edit id -> what its digest is made of
+    made_by: dict[str, set[str]] = field(default_factory=dict)  # editor -> config_sha of its edits
 
 
 def reported_rows(path: str | Path) -> list[tuple[str, str, str, str, str, str]]:
@@ -98,12 +99,13 @@ def read_source(
     known = read_samples(samples)
     board = Board(frame, known)
     prints = {row.score_id: f"{row.value!r} {row.status}" for row in frame.itertuples()}
-    if edits:
-        images = shards.frame(edits, EDIT, ["edit_id", "image_sha"])
-        prints |= {row.edit_id: str(row.image_sha) for row in images.itertuples()}
+    made = shards.frame(edits, EDIT, ["edit_id", "image_sha", "editor", "config_sha"])
+    prints |= dict(zip(made["edit_id"], made["image_sha"].fillna("").str[:16]))
+    made_by = {name: set(some["config_sha"]) for name, some in made.groupby("editor")}
     settings = config.model_dump(mode="json", exclude={"tables"})
     bars = bars_of(spec, board, {"dino": settings["dino_threshold"], "clip_dir": settings["clip_dir_threshold"]})
-    return Source(spec, board, known, read_reported(reported), settings, bars, config.resamples, config.seed, prints)
+    known_values = read_reported(reported)
+    return Source(spec, board, known, known_values, settings, bars, config.resamples, config.seed, prints, made_by)
 
 
 def bars_in(cells: list[dict]) -> dict[str, float | None]:

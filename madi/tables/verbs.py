@@ -52,6 +52,29 @@ def build(
 
 
 @app.command()
+def pictures(
+    config: Path = SLICE,
+    samples: list[str] = SAMPLES,
+    scores: list[Path] = SCORES,
+    edits: list[Path] = typer.Option(..., help="Edits (Parquet), once a shard."),
+    figures_folder: Path = typer.Option(..., help="Folder of the figures."),
+    log: Path | None = LOG,
+) -> None:
+    """Grids of pictures, their samples chosen by the rules of tables.yaml."""
+    from madi.config import TablesSlice, read
+    from madi.options import named_files
+    from madi.progress import log_to, say
+    from madi.tables import sources
+    from madi.tables.figures import pictures as grids
+
+    with log_to(log):
+        slice_ = read(config, TablesSlice)
+        files = named_files(samples, "--samples")
+        source = sources.read_source(slice_, files, scores, [], slice_.reported)
+        say(f"{len(grids.write(figures_folder, source, files, edits))} grids of pictures")
+
+
+@app.command()
 def page(
     config: Path = SLICE,
     cells: Path = typer.Option(..., help="Every cell (Parquet)."),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from madi import images, records, samples, shards
-from madi.config import EditSlice
+from madi.config import EditSlice, edit_sha
 from madi.edit import shard
 from madi.edit.editors import reference
 from madi.edit.parts import Parts
@@ -249,8 +249,11 @@ def test_an_ask_takes_the_same_samples_for_all_who_take_as_many():
 
 def test_what_else_is_in_a_job_does_not_change_an_edits_config():
     alone, together = job(("copy",)), job(REFERENCES, batch=7)
-    assert shard.config_sha(alone, "copy") == shard.config_sha(together, "copy")
-    assert shard.config_sha(together, "copy") != shard.config_sha(together, "truth")
+    first, second, other = (
+        edit_sha(one.editors[name], one.sampler, one.size_px)
+        for one, name in ((alone, "copy"), (together, "copy"), (together, "truth"))
+    )
+    assert first == second != other
 
 
 def test_references_without_a_vae_import_no_torch(files, tmp_path):

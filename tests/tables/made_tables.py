@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from madi import config, images, shards
-from madi.records import EDIT, SAMPLE, SCORE, edit_id, score_id
+from madi import config, images, provenance, shards
+from madi.records import CELL, EDIT, LINEAGE, SAMPLE, SCORE, edit_id, score_id
 from madi.shards import write
 from madi.tables import build, sources
+from madi.tables import write as tables
+from madi.tables.workflow import Workflow
 
 TASKS = ("add", "background", "color", "global", "local", "remove", "style", "text")
 TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
@@ -54,6 +56,8 @@ def sample_rows(benchmark: str, instruction: str = "make the small star {colour}
         t2i = benchmark == "geneval"
         tag = TAGS[i % len(TAGS)]
         image = {"bytes": picture(benchmark, i, "source"), "path": None}
+        shown = [] if t2i else [image] * (2 if benchmark == "idea_bench" else 1)
+        target = {"bytes": picture(benchmark, i, "target"), "path": None}
         rows.append(
             dict(
                 sample_id=f"{benchmark}-{i:03d}",
@@ -62,12 +66,12 @@ def sample_rows(benchmark: str, instruction: str = "make the small star {colour}
                 group_id=f"{benchmark}-g{i // 4 if benchmark == 'complex_edit' else i // 2}",
                 task=tag if t2i else TASKS[i % len(TASKS)],
                 complexity=i % 4 + 1 if benchmark == "complex_edit" else None,
-                sources=[] if t2i else [image] * (2 if benchmark == "idea_bench" else 1),
-                target={"bytes": picture(benchmark, i, "target"), "path": None},
+                sources=shown,
+                target=target,
+                sha256=images.sha256(b"".join(one["bytes"] for one in [*shown, target])),
                 instruction=instruction.replace("{colour}", ("red", "blue", "green")[i % 3]),
                 spec=json.dumps({"geneval": {"tag": tag}} if t2i else {}),
                 phash="0" * 16,
-                sha256="0" * 64,
                 origin={"file": "made up", "row": i, "revision": "0"},
             )
         )
@@ -127,17 +131,23 @@ def score_rows(editors=None) -> list[dict]:
     return rows
 
 
-def edit_rows() -> list[dict]:
-    rows = []
+def config_shas() -> dict[str, str]:
+    """What the edits of each editor were made by, as the slice says."""
+    said = config.TablesSlice.model_validate(slice_json())
+    return {name: config.edit_sha(one.slice, said.sampler, said.size_px) for name, one in said.editors.items()}
+
+
+def edit_rows(validation: bool = False) -> list[dict]:
+    rows, made_by = [], config_shas()
     for key in keys():
-        if key["benchmark"] == "validation":
+        if key["benchmark"] == "validation" and not validation:
             continue
         png = picture(*key.values())
         rows.append(
             key
             | dict(edit_id=edit_id(key), status="ok", image={"bytes": png, "path": None}, image_sha=images.sha256(png))
             | dict(width=48, height=48, prompt="", tokens=1, rope="", sampler_steps=1)
-            | dict(guidance_text=2.5, guidance_image=1.5, config_sha="0")
+            | dict(guidance_text=2.5, guidance_image=1.5, config_sha=made_by[key["editor"]])
         )
     return rows
 
@@ -193,3 +203,61 @@ class Made:
 
     def frame(self):
         return shards.frame([self.scores], SCORE)
+
+
+def laid(folder: Path) -> Path:
+    """The same workflow where its rules would put it, `folder/results/demo`, a training's weights with it."""
+    root = folder / "results" / "demo"
+    said = config.TablesSlice.model_validate(slice_json() | {"reported": str(Path("config/reported.csv").resolve())})
+    write_text(root / "tables" / "config.json", said.model_dump_json())
+    for name in ("train", *SIZES):
+        rows = sample_rows("magicbrush" if name == "train" else name)
+        write(root / "data" / name / "samples" / "00000.parquet", rows, SAMPLE)
+        told = {"file": "samples/00000.parquet", "rows": len(rows)}
+        told["sha256"] = provenance.file_sha(root / "data" / name / "samples" / "00000.parquet")
+        shards.write_json(root / "data" / name / "samples.json", {"samples": len(rows), "shards": [told]})
+    shas = lay_runs(root, said)
+    lay_jobs(root, said, shas)
+    source = Workflow(root, said).source()
+    cells, lineage = build.build(source)
+    write(root / "cells.parquet", cells, CELL)
+    write(root / "lineage.parquet", lineage, LINEAGE)
+    tables.write_tables(root / "tables", cells, source.bars, source.spec)
+    return root
+
+
+def lay_runs(root: Path, said: config.TablesSlice) -> dict[str, str]:
+    """Weights, manifest, slice and provenance of each run; the hash of its weights by run."""
+    shas = {}
+    for name, run in said.runs.items():
+        place = root / "runs" / name
+        write_text(place / "weights" / "a.txt", f"the weights of {name}")
+        write_text(place / "weights" / "part" / "b.txt", "the same for all")
+        shards.write_json(place / "weights.json", provenance.file_shas(place / "weights"))
+        own = config.RunSlice(run=name, name="demo", seed=0, size_px=64, threads=1, base="none/such", settings=run)
+        write_text(place / "config.json", own.model_dump_json())
+        shards.write_json(place / "run.json", {"config": own.model_dump(mode="json"), "inputs": {}})
+        shas[name] = provenance.folder_sha(place / "weights")
+    return shas
+
+
+def lay_jobs(root: Path, said: config.TablesSlice, shas: dict[str, str]) -> None:
+    """Slice, edits and scores of each job."""
+    made = edit_rows(validation=True)
+    scores = score_rows()
+    for job in dict.fromkeys(editor.job or name for name, editor in said.editors.items()):
+        mine = {name: one for name, one in said.editors.items() if (one.job or name) == job}
+        rows = [row | {"weights_sha": shas.get(mine[row["editor"]].run)} for row in made if row["editor"] in mine]
+        asks = [ask.model_copy(update={"editors": [e for e in ask.editors if e in mine]}) for ask in said.asks]
+        own = config.EditSlice(
+            job=job, name="demo", threads=1, size_px=said.size_px, base="none/such", sampler=said.sampler,
+            editors={name: one.slice for name, one in mine.items()}, asks=[ask for ask in asks if ask.editors],
+        )  # fmt: skip
+        write_text(root / "edits" / job / "config.json", own.model_dump_json())
+        write(root / "edits" / job / "edits.parquet", rows, EDIT)
+        write(root / "scores" / job / "scores.parquet", [row for row in scores if row["editor"] in mine], SCORE)
+
+
+def write_text(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)

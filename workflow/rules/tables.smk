@@ -50,6 +50,35 @@ rule tables_build:
         " --cells {output.cells} --lineage {output.lineage} --log {log}"
 
 
+rule tables_pictures:
+    input:
+        config=f"{RESULTS}/tables/config.json",
+        samples=expand(f"{RESULTS}/data/{{set}}/samples.json", set=ASKED),
+        edits=expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
+        scores=expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
+    output:
+        grids=expand(f"{RESULTS}/figures/{{grid}}.png", grid=DECLARED.get("grids", [])),
+    log:
+        f"{LOGS}/tables_pictures.log",
+    benchmark:
+        f"{TIMINGS}/tables_pictures.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
+        edits=lambda wildcards, input: each("edits", input.edits),
+        scores=lambda wildcards, input: each("scores", input.scores),
+        figures=f"{RESULTS}/figures",
+    message:
+        "draw the grids of pictures"
+    shell:
+        "madi tables pictures --config {input.config} {params.samples} {params.scores} {params.edits}"
+        " --figures-folder {params.figures} --log {log}"
+
+
 rule tables_page:
     input:
         config=f"{RESULTS}/tables/config.json",
@@ -58,6 +87,7 @@ rule tables_page:
         scores=expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
         cells=f"{RESULTS}/cells.parquet",
         figures=rules.tables_build.output.figures,
+        grids=rules.tables_pictures.output.grids,
     output:
         page=report(f"{RESULTS}/report.html", category="Report", caption="../report/page.rst"),
     log:
@@ -84,4 +114,5 @@ rule tables_page:
 rule tables:
     input:
         rules.tables_build.output,
+        rules.tables_pictures.output,
         rules.tables_page.output,

@@ -1,0 +1,74 @@
+"""Where the results of a workflow lie, and what its tables are made from, found from its folder alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from madi import shards
+from madi.config import TablesSlice, read
+from madi.errors import MadiError
+from madi.records import CELL, LINEAGE
+from madi.tables.sources import Source, read_source
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """The folder `results/<name>`, and its slice of the tables."""
+
+    folder: Path
+    slice: TablesSlice
+
+    @classmethod
+    def open(cls, folder: Path) -> Workflow:
+        """Errors: MadiError where the folder is none of a workflow, or its slice is not whole."""
+        if not folder.is_dir():
+            raise MadiError("no such folder", folder, "results/<name>")
+        slice_ = folder / "tables" / "config.json"
+        if not slice_.is_file():
+            raise MadiError("no tables/config.json in it", folder, "results/<name>", "run the workflow first")
+        return cls(folder, read(slice_, TablesSlice))
+
+    @property
+    def jobs(self) -> list[str]:
+        return list(dict.fromkeys(editor.job or name for name, editor in self.slice.editors.items()))
+
+    @property
+    def sets(self) -> list[str]:
+        """Sets of samples that are edited."""
+        return list(dict.fromkeys(ask.benchmark for ask in self.slice.asks))
+
+    @property
+    def samples(self) -> dict[str, Path]:
+        return {name: self.folder / "data" / name / "samples.json" for name in self.sets}
+
+    @property
+    def edits(self) -> dict[str, Path]:
+        """By job, as `scores`."""
+        return {job: self.folder / "edits" / job / "edits.parquet" for job in self.jobs}
+
+    @property
+    def scores(self) -> dict[str, Path]:
+        return {job: self.folder / "scores" / job / "scores.parquet" for job in self.jobs}
+
+    @property
+    def reported(self) -> Path:
+        """The paper's values: where the slice says, from here or from the folder that holds `results/`."""
+        path = Path(self.slice.reported)
+        return path if path.is_file() else self.folder.resolve().parents[1] / path
+
+    def job_of(self, editor: str) -> str:
+        return self.slice.editors[editor].job or editor
+
+    def cells(self) -> list[dict]:
+        return shards.read(self.folder / "cells.parquet", CELL)
+
+    def lineage(self) -> pd.DataFrame:
+        return shards.frame(self.folder / "lineage.parquet", LINEAGE)
+
+    def source(self) -> Source:
+        """What cells are made from, as it is now."""
+        scores, edits = list(self.scores.values()), list(self.edits.values())
+        return read_source(self.slice, self.samples, scores, edits, self.reported)
