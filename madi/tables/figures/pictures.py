@@ -104,23 +104,26 @@ def note(unit: Unit, grid: Grid, source: Source) -> str:
         if np.isfinite(parts).all():
             value, _ = combine(np.array([parts]), "mean")
             told.append(f"{name} {value[0]:z.{metric.digits}f}")
-    return " · ".join(told)
+    return "\n".join(" · ".join(told[place : place + 2]) for place in range(0, len(told), 2))
 
 
 def draw(filled: Filled, samples: dict[str, Sample], made: dict[str, bytes]):
     """The figure: the instruction over each row, the source first where there is one. made: images by edit id."""
     across = ["source", *filled.columns] if any(samples[name].count for name in filled.rows) else filled.columns
-    height = len(filled.rows) * (INCHES + 0.45) + 0.55
+    height = max(len(filled.rows), 1) * (INCHES + 0.5) + 0.65
     shape = {"figsize": (max(5.0, len(across) * INCHES + 0.2), height), "squeeze": False}
     figure, axes = plt.subplots(max(len(filled.rows), 1), max(len(across), 1), **shape)
-    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.12 / height, top=1 - 0.75 / height, hspace=0.4, wspace=0.04)
-    figure.suptitle(filled.title, fontsize=10, x=0.01, y=1 - 0.08 / height, ha="left", va="top")
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.12 / height, top=1 - 0.85 / height, hspace=0.4, wspace=0.04)
+    title = "\n".join(textwrap.wrap(filled.title, 17 * max(3, len(across))))
+    figure.suptitle(title, fontsize=10, x=0.01, y=1 - 0.08 / height, ha="left", va="top")
     for line in axes:
         for axis in line:
             axis.axis("off")
+            axis.set_anchor("NW")
     for line, name in zip(axes, filled.rows):
         words = textwrap.wrap(samples[name].row["instruction"], 19 * len(across)) or [""]
-        label = "\n".join([*words[:2]]) + (" …" if len(words) > 2 else "")
+        label = "\n".join(words[:2]) + (" …" if len(words) > 2 else "")
+        line[0].set_zorder(2)  # its words reach over its neighbours
         line[0].set_title(label, fontsize=7.5, loc="left", color="#333333", pad=3)
         for axis, key in zip(line, across):
             cell(axis, key, name, filled, samples[name], made)
