@@ -115,11 +115,11 @@ def phash(image: np.ndarray) -> str:
 
 
 def contact_sheet(
-    rows: list[list[np.ndarray | None]], labels: list[str], columns: list[str] = (), cell: int = 128
+    rows: list[list[np.ndarray | None]], labels: list[str], columns: list[str] = (), cell: int = 128, form: str = "JPEG"
 ) -> bytes:
-    """JPEG bytes of a grid: a label above each row, a name above each column, a grey cell for a missing picture.
+    """A grid as a file's bytes: a label above each row, a name above each column, a grey cell for a missing picture.
 
-    cell: side in px that every picture is shown at.
+    cell: side in px that every picture is shown at. form: JPEG or PNG.
     """
     font = ImageFont.load_default(11)
     gap, line = 4, 16
@@ -135,7 +135,7 @@ def contact_sheet(
             tile = Image.new("RGB", (cell, cell), "lightgrey") if image is None else _thumbnail(image, cell)
             sheet.paste(tile, (gap + index * (cell + gap), top + line))
     file = io.BytesIO()
-    sheet.save(file, format="JPEG", quality=88)
+    sheet.save(file, format=form, quality=88)
     return file.getvalue()
 
 

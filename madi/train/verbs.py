@@ -41,3 +41,19 @@ def run_(
         from madi.train.run import Files, run
 
         run(job, Files(samples, latents, out, table, state, track, plans, validation), budget_minutes)
+
+
+@app.command()
+def figure(
+    config: Path = typer.Option(..., help="Slice of a run that masks (JSON)."),
+    samples: Path = typer.Option(..., help="Training samples (samples.json)."),
+    out: Path = typer.Option(..., help="The picture (PNG)."),
+    log: Path | None = typer.Option(None, help="File that progress is also written to."),
+) -> None:
+    """Draw what MAgD does to a training target: Figure 1 from the code that trains."""
+    from madi.config import RunSlice, read
+    from madi.progress import log_to
+    from madi.train.figure import write
+
+    with log_to(log):
+        write(read(config, RunSlice), samples, out)

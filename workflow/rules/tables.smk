@@ -88,6 +88,7 @@ rule tables_page:
         cells=f"{RESULTS}/cells.parquet",
         figures=rules.tables_build.output.figures,
         grids=rules.tables_pictures.output.grids,
+        drawn=rules.train_figure.output if MASKING else [],
     output:
         page=report(f"{RESULTS}/report.html", category="Report", caption="../report/page.rst"),
     log:

@@ -3,6 +3,9 @@ localrules:
     train,
 
 
+MASKING = [name for name, run in CONFIG.train.runs.items() if run.magd]
+
+
 rule train:
     input:
         expand(f"{RESULTS}/runs/{{run}}/weights.json", run=CONFIG.train.runs),
@@ -52,3 +55,25 @@ rule train_run:
         "{params.launch} train run --config {input.config} --samples {input.samples} {params.plans}"
         " {params.validation} --latents {input.latents} --out {output.weights} --state {params.state}"
         " --table {output.table} --track {params.track} --budget-minutes {params.budget} --log-to {log}"
+
+
+rule train_figure:
+    input:
+        config=expand(f"{RESULTS}/runs/{{run}}/config.json", run=MASKING[:1]),
+        samples=f"{RESULTS}/data/train/samples.json",
+        base=settle.model_files(CONFIG, "base"),
+    output:
+        figure=f"{RESULTS}/figures/figure_1.png",
+    log:
+        f"{LOGS}/train_figure.log",
+    benchmark:
+        f"{TIMINGS}/train_figure.tsv"
+    conda:
+        "../../environment.yml"
+    resources:
+        mem_mb=8000,
+        runtime=30,
+    message:
+        "draw what MAgD does to a target"
+    shell:
+        "madi train figure --config {input.config} --samples {input.samples} --out {output.figure} --log {log}"
