@@ -2,75 +2,27 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
 
 import numpy as np
 
 from madi.records import cell_id
 from madi.tables import facts, stats
-from madi.tables.board import Board, Query, Units
+from madi.tables.asking import (
+    NO_WEIGHTS,
+    NOT_RUN,
+    NOTHING,
+    Answer,
+    ask_board,
+    digits_of,
+    merged,
+    query_of,
+    strata_of,
+    sums_of,
+)
+from madi.tables.board import Query, Units
+from madi.tables.leaders import leaders
 from madi.tables.sources import Source, as_number
 from madi.tables.spec import Ask, Block, Row, TablesSpec
-
-NOT_RUN, NO_WEIGHTS, NOTHING = "not run at this scale", "no public weights", "not applicable"
-
-
-@dataclass
-class Answer:
-    """One cell while it is being made."""
-
-    name: str
-    kind: str = "reported"
-    value: float | None = None
-    text: str = "–"
-    interval: stats.Interval = None
-    status: str = NOTHING
-    query: Query | None = None
-    units: Units | None = None
-    gain: dict | None = None  # the two queries of a gain, in place of its own
-
-
-def merged(block: Block, row: Ask, column: Ask) -> Ask:
-    """What a cell asks: the column's word before the row's before the block's."""
-    said = {}
-    for ask in (block, row, column):
-        said |= {name: getattr(ask, name) for name in Ask.model_fields if getattr(ask, name) is not None}
-    return Ask(**said)
-
-
-def query_of(ask: Ask, source: Source) -> Query | None:
-    """The question an ask comes to, None where it names no system, metric or benchmark, or has no bar to hold to."""
-    if None in (ask.system, ask.metric, ask.benchmark):
-        return None
-    metric = source.spec.metrics[ask.metric]
-    bar = source.bars.get((ask.select or "").removesuffix("_at_least"))
-    if ask.select and ask.select.endswith("_at_least") and bar is None:
-        return None
-    return Query(
-        benchmark=ask.benchmark,
-        editors=source.spec.systems[ask.system].editors,
-        pauses=ask.pauses or [0],
-        seeds=None if ask.seeds == "all" else ask.seeds or [0],
-        parts=metric.best if ask.judgements == "best" else metric.parts,
-        among=scaled_samples(ask.benchmark, source.settings) if ask.among == "scaled" else None,
-        combine=metric.combine,
-        select=ask.select,
-        bar=bar,
-        statistic=ask.statistic or "mean",
-        where=ask.where.model_dump(exclude_none=True) if ask.where else {},
-        scale=100.0 if metric.percent else 1.0,
-        rate=metric.rate or ask.statistic == "recall",
-    )
-
-
-def scaled_samples(benchmark: str, settings: dict) -> int | None:
-    """How many samples the asks with pauses take of a benchmark; None where they take all."""
-    asks = [ask for ask in settings["asks"] if ask["benchmark"] == benchmark and max(ask["pauses"]) > 0]
-    return min((ask["take"] for ask in asks if ask["take"]), default=None)
-
-
-def ask_board(query: Query, board: Board) -> Units:
-    return board.recall(query) if query.statistic == "recall" else board.answer(query)
 
 
 def estimate(query: Query, units: Units, source: Source) -> tuple[float | None, stats.Interval]:
@@ -88,18 +40,6 @@ def estimate(query: Query, units: Units, source: Source) -> tuple[float | None, 
     return sums.ratio, stats.mean_interval(sums, source.resamples, source.seed)
 
 
-def strata_of(query: Query, units: Units) -> stats.Strata:
-    """The sums that a cell's value is the mean of: one a tag of GenEval for its average, else all units in one."""
-    if query.statistic == "macro":
-        return {tag: sums_of(units, units.strata == tag) for tag in sorted(set(units.strata))}
-    return {"": sums_of(units)}
-
-
-def sums_of(units: Units, mask: np.ndarray | None = None) -> stats.Sums:
-    mask = np.ones(len(units.values), bool) if mask is None else mask
-    return stats.group_sums(units.values[mask], units.groups[mask], units.weights[mask])
-
-
 def answer(ask: Ask, name: str, source: Source) -> Answer:
     """One cell, except a gain."""
     if ask.fact is not None:
@@ -113,11 +53,6 @@ def answer(ask: Ask, name: str, source: Source) -> Answer:
     value, interval = estimate(query, units, source)
     text = "–" if value is None else f"{value:z.{digits_of(query, ask.metric, source)}f}"
     return Answer(name, "scores", value, text, interval, "ok", query, units)
-
-
-def digits_of(query: Query, metric: str, source: Source) -> int:
-    """Digits after the point that a cell shows."""
-    return 2 if query.statistic == "recall" else source.spec.metrics[metric].digits
 
 
 def fact_answer(ask: Ask, name: str, source: Source) -> Answer:
@@ -187,48 +122,23 @@ def block_cells(table: str, key: str, block: Block, source: Source):
                 grid[row, column] = gain(name, of, over, source)
             else:
                 grid[row, column] = answer(merged(block, row_ask, column_ask), name, source)
-    winners = {(best_row(c, rows, block, grid, source), c) for c in block.columns}
+    places = {}
+    for column in block.columns:
+        best, second = leaders(column, rows, block, grid, source)
+        places |= {(best, column): "best", (second, column): "second"}
     for (row, column), made in grid.items():
         label = f"{rows[row].title or row} · {block.columns[column].title or column}"
         printed = merged(block, rows[row], block.columns[column]).printed_in or table
         reported = source.reported.get((printed, key, row, column))
-        cell = cell_of((table, key, row, column), label, made, (row, column) in winners, source, reported)
+        cell = cell_of((table, key, row, column), label, made, places.get((row, column)), source, reported)
         yield cell, (made.units.scores if made.units else [])
 
 
-def best_row(column: str, rows: dict[str, Row], block: Block, grid: dict, source: Source) -> str | None:
-    """The row whose cell beats every other reproduced row's of its column, controls too; None if there is none.
-
-    References and gains do not compete, nor do rows of one system (its tasks, say), nor a row that is another over
-    fewer samples. A lead must be one that shows.
-    """
-    if block.system:
-        return None
-    rivals = {}
-    for row, ask in rows.items():
-        made, whole = grid[row, column], merged(block, ask, block.columns[column])
-        system = source.spec.systems.get(whole.system)
-        if made.query and made.value is not None and not system.reference and ask.among is None:
-            rivals[row] = made if source.spec.metrics[whole.metric].higher_is_better else None
-            shows = 0.5 * 10 ** -digits_of(made.query, whole.metric, source)  # the least that the cells can show
-    if len(rivals) < 2 or None in rivals.values():
-        return None
-    top = max(rivals, key=lambda row: rivals[row].value)
-    others = [made for row, made in rivals.items() if row != top]
-    if any(rivals[top].value - made.value < shows for made in others):
-        return None
-    return top if all(beaten(rivals[top], made, source) for made in others) else None
-
-
-def beaten(top: Answer, other: Answer, source: Source) -> bool:
-    """Whether the difference of the two values, as the cells print them, has its paired 95 % interval above zero."""
-    first, second = (strata_of(made.query, made.units) for made in (top, other))
-    interval = stats.lead_interval(first, second, source.resamples, source.seed)
-    return interval is not None and interval[0] > 0
-
-
-def cell_of(key: tuple[str, ...], label: str, made: Answer, best: bool, source: Source, reported: str | None) -> dict:
-    """The record of one cell; `query` holds what was asked, whether it is a separated best, and its status."""
+def cell_of(
+    key: tuple[str, ...], label: str, made: Answer, place: str | None, source: Source, reported: str | None
+) -> dict:
+    """The record of one cell; `query` holds what was asked, whether it is a separated best or the next after
+    one, and its status."""
     ask = made.query.model_dump() if made.query else made.gain
     low, high = made.interval or (None, None)
     return dict(
@@ -242,7 +152,9 @@ def cell_of(key: tuple[str, ...], label: str, made: Answer, best: bool, source: 
         **counts(made.units),
         reported=reported,
         reported_value=as_number(reported),
-        query=json.dumps({"ask": ask, "best": best, "status": made.status}, sort_keys=True),
+        query=json.dumps(
+            {"ask": ask, "best": place == "best", "second": place == "second", "status": made.status}, sort_keys=True
+        ),
         digest=digest(made.units.scores if made.units else [], source.prints),
     )
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from madi.tables import choose
+from madi.tables.asking import ask_board
 from madi.tables.board import Board, Query, Units
-from madi.tables.build import ask_board
 
 FILTERED = "left out by the rule for discordant answers: IF above 7 and IDP below 3"
 NEVER = "no score of it"

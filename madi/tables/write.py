@@ -36,6 +36,7 @@ class View:
     reported: str  # what the paper prints, or empty
     note: str  # why there is no reproduced value, or empty
     best: bool
+    second: bool  # the next after a best
     counts: str  # n, excluded, missing
     cell: dict
 
@@ -56,6 +57,7 @@ def view(cell: dict) -> View:
         reported=pretty(cell["reported"] or ""),
         note=note,
         best=query["best"],
+        second=query["second"],
         counts=f"n {cell['n']}" + (f" ({', '.join(lost)})" if lost else "") if measured else "",
         cell=cell,
     )
@@ -134,13 +136,13 @@ def as_markdown(name: str, table: Table, cells: Cells, bars: dict, spec: TablesS
     return "\n".join(lines)
 
 
-BOLD = (  # build.best_row, in words
+BOLD = (  # leaders.leaders, in words
     "the best of its column, where a paired interval separates it from every other row that was run here, controls "
     "included (floor, ceiling and gains aside)"
 )
 NOTES = (
     "One training seed: intervals cover samples only, no verdict. Rows in italics are not the paper's. "
-    f"Bold: {BOLD}. † not run at this scale. ‡ no public weights."
+    f"Bold: {BOLD}; underlined: the next after it, separated or not. † not run at this scale. ‡ no public weights."
 )
 FOOT = f"Value [95 % interval] (paper: printed value). {NOTES}"
 TEX_FOOT = f"Value [95 % interval] (value that the paper prints). {NOTES}"
@@ -152,13 +154,14 @@ def md(text: str) -> str:
 
 
 def markdown_cell(shown: View) -> str:
-    text = f"**{md(shown.text)}**" if shown.best else md(shown.text)
+    text = f"**{md(shown.text)}**" if shown.best else f"<u>{md(shown.text)}</u>" if shown.second else md(shown.text)
     paper = f"(paper: {md(shown.reported)})" if shown.reported else ""
     return " ".join(part for part in (text + MARKS.get(shown.note, ""), shown.interval, paper) if part)
 
 
 def as_tex(name: str, table: Table, cells: Cells, bars: dict, spec: TablesSpec) -> str:
-    """A float for booktabs: the caption, one tabular a block, and the notes that say what bold and the marks mean."""
+    """A float for booktabs and graphicx: the caption, one tabular a block, no wider than the page, and the notes that
+    say what bold and the marks mean."""
     said = f"{heading(table.title, bars, spec)}. {heading(table.caption, bars, spec)}".strip()
     lines = [f"% {tex(table_name(name))}", r"\begin{table}", r"\centering", rf"\caption{{{tex(said)}}}"]
     for key, block in table.blocks.items():
@@ -172,7 +175,7 @@ def as_tex(name: str, table: Table, cells: Cells, bars: dict, spec: TablesSpec) 
 def tex_tabular(name: str, key: str, block: Block, cells: Cells, bars: dict, spec: TablesSpec) -> list[str]:
     """The lines of one block; a rule where rows of another kind begin, italics for those that are not the paper's."""
     titles = column_titles(block, bars, spec)
-    lines = [r"\begin{tabular}{l" + "r" * len(titles) + "}", r"\toprule"]
+    lines = [FIT + "%", r"\begin{tabular}{l" + "r" * len(titles) + "}", r"\toprule"]
     if any(group for group, _ in titles.values()):
         lines.append(tex_groups([group for group, _ in titles.values()]))
     lines += [" & ".join(["", *(tex(title) for _, title in titles.values())]) + r" \\", r"\midrule"]
@@ -184,7 +187,25 @@ def tex_tabular(name: str, key: str, block: Block, cells: Cells, bars: dict, spe
         head = tex(title) if kind == "paper" else rf"\textit{{{tex(title)}}}"
         shown = [tex_cell(view(cells[name, key, row, column])) for column in block.columns]
         lines.append(" & ".join([head, *shown]) + r" \\")
-    return [*lines, r"\bottomrule", r"\end{tabular}"]
+    return [*lines, r"\bottomrule", r"\end{tabular}}"]
+
+
+FIT = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{"  # a wide tabular shrinks to the page
+DOCUMENT = r"""% All tables as one document: pdflatex tables.tex
+\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage[utf8]{inputenc}
+\usepackage[a4paper,landscape,margin=12mm]{geometry}
+\usepackage{booktabs,graphicx}
+\begin{document}
+%s
+\end{document}
+"""
+
+
+def document(names: list[str]) -> str:
+    """A LaTeX document with every table on a page of its own."""
+    return DOCUMENT % "\n".join(rf"\input{{table_{name}}}\clearpage" for name in names)
 
 
 def tex(text: str) -> str:
@@ -204,7 +225,8 @@ def tex_groups(groups: list[str]) -> str:
 
 
 def tex_cell(shown: View) -> str:
-    text = rf"\textbf{{{tex(shown.text)}}}" if shown.best else tex(shown.text)
+    text = tex(shown.text)
+    text = rf"\textbf{{{text}}}" if shown.best else rf"\underline{{{text}}}" if shown.second else text
     small = " ".join(part for part in (shown.interval, f"({tex(shown.reported)})" if shown.reported else "") if part)
     return text + tex(MARKS.get(shown.note, "")) + (rf" {{\tiny {small}}}" if small else "")
 
@@ -217,8 +239,10 @@ def table_name(name: str) -> str:
 
 
 def write_tables(folder: Path, cells: list[dict], bars: dict, spec: TablesSpec) -> list[Path]:
-    """Write table_<name>.{csv,md,tex} of every declared table; returns the paths."""
-    found, written = index(cells), []
+    """Write table_<name>.{csv,md,tex} of every declared table, and tables.tex of all; returns the paths."""
+    found, written = index(cells), [folder / "tables.tex"]
+    with atomic(written[0]) as partial:
+        partial.write_text(document(list(spec.tables)), encoding="utf-8", newline="\n")
     for name, table in spec.tables.items():
         texts = {
             "csv": as_csv(name, table, found, spec),

@@ -266,9 +266,9 @@ def test_rows_of_one_system_do_not_compete(made):
     rows = {row: block.rows[row].model_copy(update={"system": "ft_ep"}) for row in ("add", "text")}
     columns = {"no pause": block.columns["without scaling"]}
     several = block.model_copy(update={"columns": columns, "system": None})
-    assert build.best_row("no pause", rows, several, grid, made.source) == "add"
+    assert build.leaders("no pause", rows, several, grid, made.source)[0] == "add"
     alone = several.model_copy(update={"system": "ft_ep"})
-    assert build.best_row("no pause", rows, alone, grid, made.source) is None
+    assert build.leaders("no pause", rows, alone, grid, made.source) == (None, None)
 
 
 def test_bold_tests_the_weighted_mean_that_the_cell_prints(made):
@@ -315,7 +315,7 @@ def test_a_lead_too_small_to_show_is_none(made):
         for row, value in (("add", 0.5 + lead), ("text", 0.5)):
             grid[row, "x"] = said(np.full(12, value))
             grid[row, "x"].value = value
-        assert build.best_row("x", rows, several, grid, made.source) == best
+        assert build.leaders("x", rows, several, grid, made.source)[0] == best
 
 
 def test_an_average_over_tags_has_no_value_where_one_is_missing(made):

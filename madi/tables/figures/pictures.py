@@ -18,8 +18,8 @@ from madi.progress import progress
 from madi.records import EDIT
 from madi.samples import Sample, load
 from madi.tables import grids, trace
+from madi.tables.asking import merged, query_of
 from madi.tables.board import combine
-from madi.tables.build import merged, query_of
 from madi.tables.figures.style import STYLE, plt, save
 from madi.tables.sources import Source
 from madi.tables.spec import Ask, Grid
