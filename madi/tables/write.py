@@ -216,17 +216,21 @@ def table_name(name: str) -> str:
     return f"Table {name}" if name.isdigit() else {"complex": "Complex-Edit", "idea": "IDEA-Bench"}.get(kind, name)
 
 
-def write_tables(folder: Path, cells: list[dict], bars: dict, spec: TablesSpec) -> list[Path]:
-    """Write table_<name>.{csv,md,tex} of every declared table; returns the paths."""
-    found, written = index(cells), []
+def texts(cells: list[dict], bars: dict, spec: TablesSpec) -> dict[str, str]:
+    """The content of every declared table's files, by their names table_<name>.{csv,md,tex}."""
+    found, made = index(cells), {}
     for name, table in spec.tables.items():
-        texts = {
-            "csv": as_csv(name, table, found, spec),
-            "md": as_markdown(name, table, found, bars, spec),
-            "tex": as_tex(name, table, found, bars, spec),
-        }
-        for ending, text in texts.items():
-            written.append(folder / f"table_{name}.{ending}")
-            with atomic(written[-1]) as partial:
-                partial.write_text(text, encoding="utf-8", newline="\n")
+        made[f"table_{name}.csv"] = as_csv(name, table, found, spec)
+        made[f"table_{name}.md"] = as_markdown(name, table, found, bars, spec)
+        made[f"table_{name}.tex"] = as_tex(name, table, found, bars, spec)
+    return made
+
+
+def write_tables(folder: Path, cells: list[dict], bars: dict, spec: TablesSpec) -> list[Path]:
+    """Write `texts` to a folder; returns the paths."""
+    written = []
+    for name, text in texts(cells, bars, spec).items():
+        written.append(folder / name)
+        with atomic(written[-1]) as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")
     return written
