@@ -82,7 +82,8 @@ def run(folder: Path, seen: Seen) -> Iterator[Finding]:
     was = shards.read_json(folder / "run.json")
     now = read(folder / "config.json", RunSlice).model_dump(mode="json")
     for path, here, there in differences(now, was["config"]):
-        yield Finding("configuration", f"{folder / 'config.json'} {path}", f"{here}; the run was trained with {there}")
+        what = f"{path} is {here}, the run was trained with {there}"
+        yield Finding("configuration", str(folder / "config.json"), what)
     latents = folder.parents[1] / "data" / "train" / "latents.parquet"
     sha = was["inputs"].get("latents")
     if sha and latents.is_file() and provenance.file_sha(latents) != sha:
@@ -126,7 +127,7 @@ def slices(workflow: Workflow) -> Iterator[Finding]:
             continue
         for name, there in wanted.items():
             for where, mine, other in differences(plain(getattr(found, name)), plain(there), name):
-                yield Finding("configuration", f"{path} {where}", f"{mine}; tables/config.json says {other}")
+                yield Finding("configuration", str(path), f"{where} is {mine}, by tables/config.json {other}")
 
 
 def editors_of(workflow: Workflow, job: str) -> list[str]:

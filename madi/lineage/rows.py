@@ -70,9 +70,8 @@ def made_by(workflow: Workflow, job: str, made: Counter, seen: Seen) -> Iterator
         folder = folder_of(name, slice_, workflow)
         sha = folder_sha(folder, seen) if folder else None
         if folder and sha and weights != sha:
-            yield Finding(
-                "weights", str(folder), f"{many} were made by {short(weights)}, these weights are {short(sha)}"
-            )
+            what = f"{many} were made by the weights {short(weights)}, these are {short(sha)}"
+            yield Finding("weights", str(folder), what)
 
 
 def folder_of(name: str, slice_: EditSlice, workflow: Workflow) -> Path | None:

@@ -96,7 +96,7 @@ def together(findings: list[Finding], whole: bool) -> list[str]:
     for what, where in places.items():
         rest = 0 if whole else len(where) - 3
         shown = ", ".join(where if rest <= 0 else where[:3]) + (f" and {rest:,} more" if rest > 0 else "")
-        lines.append(f"  {shown}: {what}" if len(where) == 1 else f"  {what}: {len(where):,}, {shown}")
+        lines.append(f"  {shown}: {what}" if len(where) == 1 else f"  {what} ({len(where):,}: {shown})")
     return lines
 
 

@@ -41,7 +41,7 @@ def stale(
     mine: dict[Block, list[dict]] = {}
     for cell in cells:
         mine.setdefault((cell["table"], cell["block"]), []).append(cell)
-    rows = {} if lineage is None else lineage.groupby("cell_id").indices
+    then = recorded(lineage)
     other = remade_editors(source)
     found = {}
     for block in watch(list(mine)):
@@ -49,8 +49,7 @@ def stale(
         for cell in mine[block]:
             key = cell_id(cell)
             now, uses = fresh.get(key, (None, {}))
-            then = None if lineage is None else recorded(lineage.take(rows.get(key, [])))
-            why = differences(cell, now, then, uses, source)
+            why = differences(cell, now, then(key), uses, source)
             why += [other[name] for name in editors_of(cell) if name in other]
             if why:
                 found[key] = why
@@ -70,9 +69,15 @@ def as_uses(rows: Iterable[dict]) -> Uses:
     return {(row["score_id"], row["edit_id"]): [row["score"], row["image"]] for row in rows}
 
 
-def recorded(lineage: pd.DataFrame) -> Uses:
-    """The uses of one cell, from its rows: a cell at a time, since a lineage is long."""
-    return {(score, edit): was for score, edit, *was in lineage[USES].itertuples(index=False, name=None)}
+def recorded(lineage: pd.DataFrame | None) -> Callable[[str], Uses | None]:
+    """The uses of a cell by its id; None without a lineage. One cell's are made at a time, since a lineage is long."""
+    if lineage is None:
+        return lambda key: None
+    rows = lineage.groupby("cell_id").indices
+    columns = [lineage[name].to_numpy(object) for name in USES]
+    return lambda key: {
+        (score, edit): was for score, edit, *was in zip(*(column[rows.get(key, [])] for column in columns))
+    }
 
 
 def differences(cell: dict, now: dict | None, then: Uses | None, uses: Uses, source: Source) -> list[str]:
