@@ -15,6 +15,8 @@ from madi.tables.stale import stale
 from madi.tables.trace import name_of
 from madi.tables.workflow import Workflow
 
+CAUSES = ("score ", "picture ", "the edits of ")  # what many cells may share; what follows of it is a cell's own
+
 
 def check(workflow: Workflow, seen: Seen) -> Iterator[Finding]:
     """Every recorded cell, and every declared one."""
@@ -23,9 +25,10 @@ def check(workflow: Workflow, seen: Seen) -> Iterator[Finding]:
     seen.counts["cells"] = len(cells)
     found = stale(cells, source, lineage, lambda blocks: progress(blocks, len(blocks), "tables"))
     names = {cell_id(cell): name_of(cell) for cell in cells}
+    yield from (Finding("cells", names[k], what) for k, why in found.items() for what in why if what.startswith(CAUSES))
     for key, why in found.items():
-        for what in why:
-            yield Finding("cells", names[key], what)
+        if own := "; ".join(what for what in why if not what.startswith(CAUSES)):
+            yield Finding("cells", names[key], own)
     for name, count in Counter(name_of(cell) for cell in cells).items():
         if count > 1:
             yield Finding("cells", name, f"comes {count} times")

@@ -52,7 +52,7 @@ def test_rows_as_csv_are_all_of_them_and_give_the_value(whole, capsys, tmp_path)
     scores = {row["score_id"]: row["value"] for row in shards.read(whole / "scores/magd_ep/scores.parquet", SCORE)}
     edits = {row["edit_id"]: row for row in shards.read(whole / "edits/magd_ep/edits.parquet", EDIT)}
     for row in rows:
-        assert scores[row["score_ids"]] == float(row["value"])
+        assert scores[row["score_ids"].removeprefix("dino/source=")] == float(row["value"])
         assert edits[row["edit_id"]]["image_sha"] == row["image_sha"] and row["width"] == row["height"] == "48"
 
 
@@ -165,7 +165,7 @@ ASKED = dict(benchmark="emu_edit", editors=["a", "b"], pauses=[0, 8, 16], seeds=
             "share with at least one edit whose dino/source",
         ),
         ({"statistic": "macro"}, "The unweighted mean over GenEval's tags of the mean of dino/source"),
-        ({"where": {"task": ["add", "text"]}}, "the samples of emu_edit whose task add or text, edited"),
+        ({"where": {"task": ["add", "text"]}}, "the samples of emu_edit whose task is add or text, edited"),
         ({"scale": 100.0}, "The mean of dino/source, in percent, over"),
         ({"seeds": None}, "and every seed."),
         ({"parts": ["x/judge", "y/judge"]}, "The mean of each edit's mean of x/judge, y/judge over"),
