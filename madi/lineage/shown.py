@@ -89,7 +89,7 @@ def unit_lines(row: dict, wide: int) -> list[str]:
     prompt = short(row["prompt"]) if isinstance(row["prompt"], str) else ""
     return [
         f"  {row['value']:10.5g}  {row['sample_id']:{wide}}  {made}{weight}  edit {row['edit_id']}  {picture}"
-        f"  scores {row['score_ids']}",
+        f"  {row['score_ids']}",
         *([f"              {prompt}"] if prompt else []),
     ]
 

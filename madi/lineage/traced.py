@@ -111,12 +111,17 @@ def rows(query: Query, part: str, source: Source, edits: pd.DataFrame) -> pd.Dat
     units = trace.units_of(query, source.board)
     frame = pd.DataFrame([vars(unit) for unit in units], columns=list(trace.Unit.__dataclass_fields__))
     frame["part"] = part
-    frame["score_ids"] = [" ".join(trace.scores_of(unit, query, source.board).values()) for unit in units]
+    frame["score_ids"] = [named(trace.scores_of(unit, query, source.board)) for unit in units]
     about = edits.drop_duplicates("edit_id").set_index("edit_id")
     about = about[["image_sha", "width", "height", "prompt"]].reindex(frame["edit_id"])
     for name in about:
         frame[name] = about[name].to_numpy()
     return frame[ROWS]
+
+
+def named(scores: dict[str, str]) -> str:
+    """`dino/source=<id>`, with a space between."""
+    return " ".join(f"{name}={score}" for name, score in scores.items())
 
 
 def editor_of(name: str, workflow: Workflow, edits: pd.DataFrame) -> dict:

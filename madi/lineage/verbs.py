@@ -36,3 +36,19 @@ def trace(
         print(f"\nwritten: {csv}, {len(found.rows)} rows")
     if images is not None:
         print(f"\nwritten: {shown.write_images(folder_for(images, '--images'), found, workflow)} images to {images}")
+
+
+def verify(
+    results: Path = RESULTS,
+    whole: bool = typer.Option(False, "--all", help="Every difference, not the first of each kind alone."),
+    log: Path | None = typer.Option(None, help="File that progress is also written to."),
+) -> None:
+    """Make every cell anew and hold all files against what was recorded of them. Exit code 1 if anything differs."""
+    from madi.lineage.verify import run, text
+    from madi.progress import log_to
+    from madi.tables.workflow import Workflow
+
+    with log_to(log):
+        report = run(Workflow.open(results))
+        print(text(report, whole))
+    raise typer.Exit(1 if report.findings else 0)

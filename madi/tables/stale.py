@@ -24,7 +24,7 @@ from madi.tables.trace import queries
 SHOWN = ("kind", "label", "text", "value", "low", "high", "n", "excluded", "missing", "reported", "reported_value")
 USES = ["score_id", "edit_id", "score", "image"]
 Block = tuple[str, str]  # table, block
-Uses = dict[tuple[str, str], tuple[str, str]]  # (score, edit) -> what both were
+Uses = dict[tuple[str, str], list[str]]  # (score, edit) -> what both were
 
 
 def stale(
@@ -41,7 +41,7 @@ def stale(
     mine: dict[Block, list[dict]] = {}
     for cell in cells:
         mine.setdefault((cell["table"], cell["block"]), []).append(cell)
-    told = uses_by_cell(lineage)
+    then = recorded(lineage)
     other = remade_editors(source)
     found = {}
     for block in watch(list(mine)):
@@ -49,7 +49,7 @@ def stale(
         for cell in mine[block]:
             key = cell_id(cell)
             now, uses = fresh.get(key, (None, {}))
-            why = differences(cell, now, None if lineage is None else told.get(key, {}), uses, source)
+            why = differences(cell, now, then(key), uses, source)
             why += [other[name] for name in editors_of(cell) if name in other]
             if why:
                 found[key] = why
@@ -66,15 +66,18 @@ def made(table: str, key: str, source: Source) -> dict[str, tuple[dict, Uses]]:
 
 
 def as_uses(rows: Iterable[dict]) -> Uses:
-    return {(row["score_id"], row["edit_id"]): (row["score"], row["image"]) for row in rows}
+    return {(row["score_id"], row["edit_id"]): [row["score"], row["image"]] for row in rows}
 
 
-def uses_by_cell(lineage: pd.DataFrame | None) -> dict[str, Uses]:
-    found: dict[str, Uses] = {}
-    if lineage is not None:
-        for cell, score, edit, value, image in lineage[["cell_id", *USES]].itertuples(index=False, name=None):
-            found.setdefault(cell, {})[score, edit] = value, image
-    return found
+def recorded(lineage: pd.DataFrame | None) -> Callable[[str], Uses | None]:
+    """The uses of a cell by its id; None without a lineage. One cell's are made at a time, since a lineage is long."""
+    if lineage is None:
+        return lambda key: None
+    rows = lineage.groupby("cell_id").indices
+    columns = [lineage[name].to_numpy(object) for name in USES]
+    return lambda key: {
+        (score, edit): was for score, edit, *was in zip(*(column[rows.get(key, [])] for column in columns))
+    }
 
 
 def differences(cell: dict, now: dict | None, then: Uses | None, uses: Uses, source: Source) -> list[str]:

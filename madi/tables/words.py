@@ -31,7 +31,7 @@ def statistic(query: Query) -> str:
     unit = ", in percent," if query.scale == 100 else ""
     if query.statistic == "recall":
         rule = choose.RULES[query.select]
-        return f"The share with at least one edit whose {rule.guard} is {query.bar:.4g} or more"
+        return f"The share with at least one edit whose {rule.guard} is {query.bar:.4g} or more,"
     number = query.parts[0] if len(query.parts) == 1 else f"each edit's mean of {', '.join(query.parts)}"
     if query.statistic == "macro":
         return f"The unweighted mean over GenEval's tags of the mean of {number}{unit}"
@@ -39,7 +39,7 @@ def statistic(query: Query) -> str:
 
 
 def where(query: Query) -> str:
-    parts = [f"{name} {listed(values)}" for name, values in query.where.items()]
+    parts = [f"{name} is {listed(values)}" for name, values in query.where.items()]
     return f" whose {' and '.join(parts)}" if parts else ""
 
 

@@ -231,26 +231,31 @@ def tex_cell(shown: View) -> str:
     return text + tex(MARKS.get(shown.note, "")) + (rf" {{\tiny {small}}}" if small else "")
 
 
+NAMES = {"complex_edit": "Complex-Edit", "idea_bench": "IDEA-Bench", "magicbrush": "MagicBrush", "by_task": "By task"}
+
+
 def table_name(name: str) -> str:
     kind, _, number = name.partition("_")
     if kind == "figure":
         return f"Figure {number}"
-    return f"Table {name}" if name.isdigit() else {"complex": "Complex-Edit", "idea": "IDEA-Bench"}.get(kind, name)
+    return f"Table {name}" if name.isdigit() else NAMES.get(name, name)
+
+
+def texts(cells: list[dict], bars: dict, spec: TablesSpec) -> dict[str, str]:
+    """The content of every declared table's files table_<name>.{csv,md,tex}, and of tables.tex, by their names."""
+    found, made = index(cells), {"tables.tex": document(list(spec.tables))}
+    for name, table in spec.tables.items():
+        made[f"table_{name}.csv"] = as_csv(name, table, found, spec)
+        made[f"table_{name}.md"] = as_markdown(name, table, found, bars, spec)
+        made[f"table_{name}.tex"] = as_tex(name, table, found, bars, spec)
+    return made
 
 
 def write_tables(folder: Path, cells: list[dict], bars: dict, spec: TablesSpec) -> list[Path]:
-    """Write table_<name>.{csv,md,tex} of every declared table, and tables.tex of all; returns the paths."""
-    found, written = index(cells), [folder / "tables.tex"]
-    with atomic(written[0]) as partial:
-        partial.write_text(document(list(spec.tables)), encoding="utf-8", newline="\n")
-    for name, table in spec.tables.items():
-        texts = {
-            "csv": as_csv(name, table, found, spec),
-            "md": as_markdown(name, table, found, bars, spec),
-            "tex": as_tex(name, table, found, bars, spec),
-        }
-        for ending, text in texts.items():
-            written.append(folder / f"table_{name}.{ending}")
-            with atomic(written[-1]) as partial:
-                partial.write_text(text, encoding="utf-8", newline="\n")
+    """Write `texts` to a folder; returns the paths."""
+    written = []
+    for name, text in texts(cells, bars, spec).items():
+        written.append(folder / name)
+        with atomic(written[-1]) as partial:
+            partial.write_text(text, encoding="utf-8", newline="\n")
     return written

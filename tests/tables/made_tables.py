@@ -28,6 +28,7 @@ ASKS = (
     (("emu_edit", "complex_edit"), ("ft_ep", "magd_ep"), (0,), (1, 2, 3)),
     (("validation",), ("ft_ep",), (0,), (0,)),
 )
+LAID_SETS = ("emu_edit", "validation")
 EDITED = (
     ("clip_i", "source", 0.85, 0.05), ("clip_i", "target", 0.88, 0.05), ("clip_t", "global_caption", 0.27, 0.03),
     ("clip_t", "local_caption", 0.25, 0.03), ("clip_dir", "source", 0.12, 0.08), ("dino", "source", 0.9, 0.06),
@@ -205,12 +206,25 @@ class Made:
         return shards.frame([self.scores], SCORE)
 
 
+def small(said: dict) -> dict:
+    """A slice with some of the tables and asks, so that all cells are made in a second."""
+    tables = said["tables"]
+    few = tables | {"tables": {name: tables["tables"][name] for name in ("2", "8")}, "figures": {}}
+    asks = [ask for ask in said["asks"] if ask["benchmark"] in LAID_SETS]
+    return said | {"tables": few, "asks": asks, "reported": str(Path("config/reported.csv").resolve())}
+
+
+def rewritten(path: Path, schema, change) -> None:
+    """A Parquet file with each row as `change(row)` gives it; rows it gives None for are gone."""
+    write(path, [new for row in shards.read(path, schema) if (new := change(row)) is not None], schema)
+
+
 def laid(folder: Path) -> Path:
-    """The same workflow where its rules would put it, `folder/results/demo`, a training's weights with it."""
+    """A part of it where its rules would put it, `folder/results/demo`, a training's weights with it."""
     root = folder / "results" / "demo"
-    said = config.TablesSlice.model_validate(slice_json() | {"reported": str(Path("config/reported.csv").resolve())})
+    said = config.TablesSlice.model_validate(small(slice_json()))
     write_text(root / "tables" / "config.json", said.model_dump_json())
-    for name in ("train", *SIZES):
+    for name in ("train", *LAID_SETS):
         rows = sample_rows("magicbrush" if name == "train" else name)
         write(root / "data" / name / "samples" / "00000.parquet", rows, SAMPLE)
         told = {"file": "samples/00000.parquet", "rows": len(rows)}
@@ -243,8 +257,8 @@ def lay_runs(root: Path, said: config.TablesSlice) -> dict[str, str]:
 
 def lay_jobs(root: Path, said: config.TablesSlice, shas: dict[str, str]) -> None:
     """Slice, edits and scores of each job."""
-    made = edit_rows(validation=True)
-    scores = score_rows()
+    made = [row for row in edit_rows(validation=True) if row["benchmark"] in LAID_SETS]
+    scores = [row for row in score_rows() if row["benchmark"] in LAID_SETS]
     for job in dict.fromkeys(editor.job or name for name, editor in said.editors.items()):
         mine = {name: one for name, one in said.editors.items() if (one.job or name) == job}
         rows = [row | {"weights_sha": shas.get(mine[row["editor"]].run)} for row in made if row["editor"] in mine]
