@@ -10,7 +10,7 @@ import yaml
 
 from madi import samples
 from madi.errors import MadiError
-from madi.tables import build, sources, write
+from madi.tables import build, leaders, sources, write
 from madi.tables.board import Board, Query, Units, tag_of
 from madi.tables.spec import TablesSpec
 
@@ -266,9 +266,9 @@ def test_rows_of_one_system_do_not_compete(made):
     rows = {row: block.rows[row].model_copy(update={"system": "ft_ep"}) for row in ("add", "text")}
     columns = {"no pause": block.columns["without scaling"]}
     several = block.model_copy(update={"columns": columns, "system": None})
-    assert build.leaders("no pause", rows, several, grid, made.source)[0] == "add"
+    assert leaders.leaders("no pause", rows, several, grid, made.source)[0] == "add"
     alone = several.model_copy(update={"system": "ft_ep"})
-    assert build.leaders("no pause", rows, alone, grid, made.source) == (None, None)
+    assert leaders.leaders("no pause", rows, alone, grid, made.source) == (None, None)
 
 
 def test_bold_tests_the_weighted_mean_that_the_cell_prints(made):
@@ -276,8 +276,8 @@ def test_bold_tests_the_weighted_mean_that_the_cell_prints(made):
     flat = said(np.full(40, 0.6))
     mixed = np.tile([1.0, 0.0], 20)  # unweighted 0.5, behind; weighted 0.8, ahead
     weighted = said(mixed, np.where(mixed == 1, 1.0, 0.25))
-    assert build.beaten(weighted, flat, made.source)
-    assert not build.beaten(flat, weighted, made.source)
+    assert leaders.beaten(weighted, flat, made.source)
+    assert not leaders.beaten(flat, weighted, made.source)
 
 
 def test_bold_tests_the_mean_over_tags_that_the_cell_prints(made):
@@ -285,8 +285,8 @@ def test_bold_tests_the_mean_over_tags_that_the_cell_prints(made):
     tags = ["large"] * 36 + ["small"] * 4
     first = said([0.4] * 36 + [0.9] * 4, tags=tags, statistic="macro")
     second = said([0.5] * 40, tags=tags, statistic="macro")
-    assert build.beaten(first, second, made.source)
-    assert not build.beaten(second, first, made.source)
+    assert leaders.beaten(first, second, made.source)
+    assert not leaders.beaten(second, first, made.source)
 
 
 def test_words_on_bold_say_who_competes(made):
@@ -315,7 +315,7 @@ def test_a_lead_too_small_to_show_is_none(made):
         for row, value in (("add", 0.5 + lead), ("text", 0.5)):
             grid[row, "x"] = said(np.full(12, value))
             grid[row, "x"].value = value
-        assert build.leaders("x", rows, several, grid, made.source)[0] == best
+        assert leaders.leaders("x", rows, several, grid, made.source)[0] == best
 
 
 def test_an_average_over_tags_has_no_value_where_one_is_missing(made):
