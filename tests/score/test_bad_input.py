@@ -37,6 +37,7 @@ from madi.errors import MadiError
 from madi.folder import run as folders
 from madi.prompts import questions
 from madi.score import geneval_by, judge, shard
+from madi.score.judges import five
 from madi.settings import GenEval
 from madi.tables.board import Board, Query
 from madi.tables.sources import read_samples
@@ -409,7 +410,7 @@ def test_a_question_that_comes_twice_is_named(world, tmp_path):
 
 def test_a_question_or_an_answer_that_is_missing_is_counted(world, tmp_path):
     """Means over fewer questions are not the same thing."""
-    bank, rows, name = shards.read(world.folder / "questions.parquet", records.QUESTION), answers(world), None
+    bank, rows = shards.read(world.folder / "questions.parquet", records.QUESTION), answers(world)
     name = world.samples[1]["sample_id"]
     mine = [number for number, row in enumerate(bank) if row["sample_id"] == name]
     shorter = [row for number, row in enumerate(bank) if number != mine[0]]
@@ -428,7 +429,7 @@ def test_a_question_or_an_answer_that_is_missing_is_counted(world, tmp_path):
         found = world.score(world.files(out, **changed), out / "scores.parquet")
         stand(found, world, name)
         lost = {key[0]: row for key, row in told(found, name).items() if row[1] != "ok"}
-        assert lost == dict.fromkeys(judge.five.METRICS, (None, "missing", why or "the sample has no questions"))
+        assert lost == dict.fromkeys(five.METRICS, (None, "missing", why or "the sample has no questions"))
 
 
 # --- tables
