@@ -22,8 +22,10 @@ MOST = f"at most {MAX_PIXELS:,} px in all, as 8192x8192"
 
 
 def decode(data: bytes, where: object, least: int | None = None) -> np.ndarray:
-    """Image uint8 [H, W, 3] of encoded bytes, upright (EXIF) and RGB. least: a JPEG may be read smaller, no side under
-    this, which is several times quicker and enough to compare pictures; it is read to its end all the same.
+    """Image uint8 [H, W, 3] of encoded bytes, upright (EXIF) and RGB; of an animation its first picture.
+
+    least: a JPEG may be read smaller, no side under this, which is several times quicker and enough to compare
+    pictures; it is read to its end all the same.
 
     Errors: MadiError naming `where` if the bytes are no image, are cut short, or hold more than 64 Mpx (told from the
     header, before any pixel is decoded).

@@ -43,21 +43,26 @@ class Detector:
 class Results:
     """An official `results.jsonl`, a line an image: `filename` ends in <prompt>/samples/<seed>.png, and `correct`.
 
-    Errors: MadiError naming a line that is none.
+    Lines of other images are passed over. Errors: MadiError naming a line that is none, or an image's second.
     """
 
     def __init__(self, path: Path):
         self.name = f"{path.name}@{file_sha(path)[:8]}"
         self.found: dict[tuple[int, int], tuple[bool, str]] = {}
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(path.read_bytes().splitlines(), 1):  # one in other letters is told by its number
             try:
                 told = json.loads(line)
                 parts = Path(told["filename"]).parts
                 key = int(parts[-3]), int(Path(parts[-1]).stem)
-                self.found[key] = bool(told["correct"]), str(told.get("reason") or "")
+                if not isinstance(told["correct"], bool):
+                    raise TypeError(f"correct is {told['correct']!r}")
             except (ValueError, KeyError, IndexError, TypeError) as fault:
                 what = f"no result of an image ({type(fault).__name__}: {fault})"
                 raise MadiError(what, f"{path} line {number}", '"filename" and "correct"') from None
+            if key in self.found:
+                what = f"a second line of {key[0]:05}/samples/{key[1]:04}.png"
+                raise MadiError(what, f"{path} line {number}", "one line an image")
+            self.found[key] = told["correct"], str(told.get("reason") or "")
 
     def decide(self, sample: Sample, edit: dict, image: np.ndarray) -> Outcome:
         key = sample.row["origin"]["row"], edit["seed"]

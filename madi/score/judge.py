@@ -15,7 +15,7 @@ from madi.records import ANSWER, EDIT
 from madi.samples import Sample
 from madi.score.judges import again, complex_edit, five, idea_bench, oracle, truth, viescore
 from madi.score.judges.asking import Asking, Case
-from madi.score.rows import by_sample, sample_of
+from madi.score.rows import by_sample, edits_of, image_of
 
 PROTOCOLS = {protocol.NAME: protocol for protocol in (five, again, complex_edit, idea_bench, viescore)}
 
@@ -36,8 +36,7 @@ def run(
     """
     asked = {name: samples.load(path) for name, path in files.items()}
     bank = {name: by_sample(path) for name, path in questions.items()}
-    keys = shards.read(edits, EDIT, ["benchmark", "sample_id", "pause", "seed", "status"])
-    of = [sample_of(key, asked, f"{edits} row {number}") for number, key in enumerate(keys)]
+    keys, of = edits_of(edits, asked)
     chat = chats.chat_with(mllm, cache, oracle.NAME, oracle.REVISION)
     calls = sum(
         protocol.CALLS * job.rollouts
@@ -72,10 +71,10 @@ def counted(found: Iterator[dict], undecided: Counter) -> Iterator[dict]:
 def cases(edits: Path, of: list[Sample], bank: dict) -> Iterator[Case]:
     """The edits of a shard, streamed. bank: questions by benchmark and sample."""
     for number, edit in enumerate(shards.stream(edits, EDIT)):
-        image = (edit["image"] or {}).get("bytes") or b""
+        where = f"{edits} row {number} column image"
         bare = {name: value for name, value in edit.items() if name != "image"}
         questions = tuple(bank.get(edit["benchmark"], {}).get(edit["sample_id"], ()))
-        yield Case(bare, of[number], image, f"{edits} row {number} column image", questions)
+        yield Case(bare, of[number], image_of(edit, where), where, questions)
 
 
 def rows(job: JudgeSlice, chat: chats.Chat, found: Iterator[Case], calls: int) -> Iterator[dict]:

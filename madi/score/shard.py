@@ -18,7 +18,7 @@ from madi.score import geneval_by, outcome, pixels, truthful
 from madi.score.judge import protocols
 from madi.score.judges import truth
 from madi.score.outcome import Outcome
-from madi.score.rows import Answers, by_edit, by_sample, sample_of
+from madi.score.rows import Answers, by_edit, by_sample, edits_of, image_of
 from madi.score.similar import Asked, Similar
 
 Name = tuple[str, str]  # metric, against
@@ -42,9 +42,9 @@ def run(
     files and questions: samples and questions by benchmark. Errors: MadiError naming file, row and column.
     """
     asked = {name: samples.load(path) for name, path in files.items()}
-    keys = shards.read(edits, EDIT, ["benchmark", "sample_id"])  # faults in them are told before any model is loaded
-    of = [sample_of(key, asked, f"{edits} row {number}") for number, key in enumerate(keys)]
-    judged = Judged(job, {name: by_sample(path) for name, path in questions.items()}, by_edit(answers))
+    keys, of = edits_of(edits, asked)  # faults in them are told before any model is loaded
+    told = by_edit(answers, {key["edit_id"] for key in keys})
+    judged = Judged(job, {name: by_sample(path) for name, path in questions.items()}, told)
     similar = towers(job)
     rule = geneval_by.of(job, similar[0].clip)
     cases = []
@@ -58,7 +58,7 @@ def look(edit: dict, sample: Sample, similar: list[Similar], rule, told: dict[st
     bare = {name: value for name, value in edit.items() if name != "image"}
     if edit["status"] != "ok":
         return Case(bare, sample)
-    made = images.decode((edit["image"] or {}).get("bytes"), where)
+    made = images.decode(image_of(edit, where), where)
     found = {(metric, "truth"): result for metric, result in truthful.judge(sample, made, told).items()}
     if "geneval" in sample.spec() and not sample.count:
         found["geneval_correct", "truth"] = rule.decide(sample, bare, made)

@@ -64,11 +64,13 @@ class Board:
         twice = scores.duplicated([*KEY, "name"])
         if twice.any():
             row = scores[twice].iloc[0]
-            raise MadiError(
-                f"two scores {row['name']} of one edit",
-                where=f"{row['editor']}/{row['benchmark']}/{row['sample_id']}/pause {row['pause']}/seed {row['seed']}",
-                expected="one backend for each metric",
-            )
+            what = f"two scores {row['name']} of one edit"
+            raise MadiError(what, named(row), "one, by one backend for each metric")
+        hollow = (scores["status"] == "ok") & ~np.isfinite(scores["value"].astype(float))
+        if hollow.any():
+            row = scores[hollow].iloc[0]
+            what = f"a score {row['name']} that is ok and {row['value']}"
+            raise MadiError(what, named(row), "a finite number, or the status missing", "score the edits again")
         wide = scores.set_index([*KEY, "name"]).sort_index()
         self.values = wide["value"].astype(float).unstack("name")
         self.status = wide["status"].unstack("name")
@@ -78,7 +80,10 @@ class Board:
         self._describe(samples)
 
     def _describe(self, samples: pd.DataFrame) -> None:
-        facts = samples.drop_duplicates(["benchmark", "sample_id"]).set_index(["benchmark", "sample_id"])
+        facts = samples.set_index(["benchmark", "sample_id"])
+        if not facts.index.is_unique:
+            benchmark, name = facts.index[facts.index.duplicated()][0]
+            raise MadiError(f"sample {name} is there twice", benchmark, "each sample once", "prepare the samples again")
         found = facts.reindex(pd.MultiIndex.from_frame(self.edits[["benchmark", "sample_id"]]))
         unknown = found["group_id"].isna().to_numpy()
         if unknown.any():
@@ -254,6 +259,11 @@ def combine(parts_UK: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
     if how == "filtered":  # parts are IF and IDP, in this order
         return values, choose.discord_weight(parts_UK[:, 0], parts_UK[:, 1])
     return values, np.ones(len(values))
+
+
+def named(row: pd.Series) -> str:
+    """The edit of a score, for people."""
+    return f"{row['editor']}/{row['benchmark']}/{row['sample_id']}/pause {row['pause']}/seed {row['seed']}"
 
 
 def tag_of(spec: object) -> str:

@@ -90,6 +90,19 @@ def read_samples(paths: dict[str, Path]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def hold_whole(scores: pd.DataFrame, samples: pd.DataFrame) -> None:
+    """Holds that an editor's edits are of all samples of a benchmark: one that failed has its rows, and is counted.
+
+    Errors: MadiError for edits without any score, which no cell would count as lost.
+    """
+    there = scores.groupby(["editor", "benchmark", "pause", "seed"])["sample_id"].nunique()
+    sizes = samples.groupby("benchmark")["sample_id"].nunique()
+    for (editor, benchmark, pause, seed), count in there.items():
+        if count < (wanted := sizes.get(benchmark, 0)):
+            where = f"{editor}/{benchmark}/pause {pause}/seed {seed}"
+            raise MadiError(f"scores of {count} samples", where, f"of all {wanted}", "make and score the edits again")
+
+
 def read_source(
     config, samples: dict[str, Path], scores: list[Path], edits: list[Path], reported: str | Path
 ) -> Source:
@@ -97,6 +110,7 @@ def read_source(
     spec = TablesSpec.model_validate(config.tables)
     frame = shards.frame(scores, SCORE)
     known = read_samples(samples)
+    hold_whole(frame, known)
     board = Board(frame, known)
     prints = {row.score_id: f"{row.value!r} {row.status}" for row in frame.itertuples()}
     made = shards.frame(edits, EDIT, ["edit_id", "image_sha", "editor", "config_sha"])

@@ -125,6 +125,13 @@ def test_a_case_passes_by_the_mean_cascade_of_its_whole_rollouts():
     assert idea_bench.scores(call(0, [None] * 6, "missing"), [])["idea_success"].status == "missing"
 
 
+def test_a_case_with_an_item_that_nobody_answered_is_missing():
+    rows = [row(f"item_{n}", None, key=1) for n in range(1, 7)]
+    assert idea_bench.scores(rows, [])["idea_score"].value == 1
+    lost = idea_bench.scores(rows[:5], [])["idea_success"]
+    assert (lost.status, lost.reason) == ("missing", "not asked")
+
+
 def test_viescore_is_the_root_of_the_leasts():
     names = ("sc_success", "sc_restraint", "pq_naturalness", "pq_clean")
     found = viescore.scores([row(name, value) for name, value in zip(names, (9.0, 4.0, 9.0, 10.0))], [])

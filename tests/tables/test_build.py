@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from madi import samples
+from madi import samples, shards
 from madi.errors import MadiError
+from madi.records import SCORE
 from madi.tables import build, leaders, sources, write
 from madi.tables.board import Board, Query, Units, tag_of
 from madi.tables.spec import TablesSpec
@@ -344,6 +345,16 @@ def test_scores_of_unknown_samples_are_named(made):
     known = made.source.samples[made.source.samples.benchmark != "emu_edit"]
     with pytest.raises(MadiError, match="emu_edit-000"):
         Board(made.frame(), known)
+
+
+def test_edits_without_any_score_are_named(made, tmp_path):
+    """No cell would count what was never scored; a failed edit has its rows, and is counted."""
+    rows = shards.read(made.scores, SCORE)
+    gone = ("magd_ep", "emu_edit", "emu_edit-007", 8)
+    left = [row for row in rows if (row["editor"], row["benchmark"], row["sample_id"], row["pause"]) != gone]
+    shards.write(tmp_path / "scores.parquet", left, SCORE)
+    with pytest.raises(MadiError, match="^magd_ep/emu_edit/pause 8/seed 0: scores of 23 samples; expected of all 24;"):
+        sources.read_source(made.config, made.samples, [tmp_path / "scores.parquet"], [], "config/reported.csv")
 
 
 def test_a_misspelt_system_is_named():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,37 +23,47 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 class Folder:
-    """Images in a layout's places, whatever their ending. One that is not there, or no image, is a failed edit; files
-    in no sample's place are told, since a sample's edit may be among them. Errors: MadiError for no such folder."""
+    """Images in a layout's places, whatever their ending. One that is not there, or there twice, or no image, is a
+    failed edit; files in no sample's place are told, since a sample's edit may be among them. Errors: MadiError for no
+    such folder, and for two edits that would be read from one place."""
 
     def __init__(self, settings: FolderEditor, config_sha: str, turns: Turns = "given"):
         self.root, self.layout, self.turns = Path(settings.path), settings.layout, turns
         if not self.root.is_dir():
             raise MadiError("no such folder", self.root, f"edits in the layout {self.layout}")
         self.facts = NO_MODEL | {"config_sha": config_sha}
+        self.listed = cache(listed)  # of each folder once, as it is now
+        self.taken: dict[str, tuple] = {}
 
     def edit(self, works: Sequence[Work]) -> list[Result]:
         return [self._one(work) for work in works]
 
     def _one(self, work: Work) -> Result:
         name = place(self.layout, work.sample, work.pause, work.seed, self.turns)
-        path = self.found(name)
-        if path is None:
-            return Result(None, f"{name} is missing")
-        return read(path.read_bytes(), str(path))
+        if (first := self.taken.setdefault(name, work.key)) != work.key:
+            what = f"the place of two edits ({' and '.join('/'.join(map(str, key[2:])) for key in (first, work.key))})"
+            raise MadiError(what, self.root / name, "one sample, pause and seed a place", "use the layout plain")
+        match self.found(name):
+            case []:
+                return Result(None, f"{name} is missing")
+            case [path]:
+                return opened(path)
+            case several:
+                return Result(None, f"{' and '.join(path.name for path in several)} are both there: one must go")
 
-    def found(self, name: str) -> Path | None:
-        """The file of a place, under its own ending or another."""
+    def found(self, name: str) -> list[Path]:
+        """The images in a place, under its own ending or another, in small letters or large."""
         path = self.root / name
-        return next((p for p in [path, *(path.with_suffix(end) for end in ENDINGS)] if p.is_file()), None)
+        return self.listed(path.parent).get(path.stem, [])
 
     def strangers(self, samples: dict[str, Sample], pauses: Sequence[int], seeds: Sequence[int]) -> list[Path]:
         """Images below the folder that are in the place of no sample."""
         known = {
-            self.found(place(self.layout, sample, pause, seed, self.turns))
+            path
             for sample in samples.values()
             for pause in pauses
             for seed in seeds
+            for path in self.found(place(self.layout, sample, pause, seed, self.turns))
         }
         return sorted(p for p in self.root.rglob("*") if p.suffix.lower() in ENDINGS and p not in known)
 
@@ -102,6 +113,23 @@ def generations(root: Path) -> Iterator[tuple[str, str, bytes]]:
         except (pa.ArrowException, OSError) as fault:
             reason = " ".join(str(fault).split())[:80]
             raise MadiError(f"not a whole Parquet file ({reason})", path, do="fetch it again") from None
+
+
+def listed(folder: Path) -> dict[str, list[Path]]:
+    """The images in a folder by their names without endings; none where there is no folder."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.suffix.lower() in ENDINGS and path.is_file():
+            found.setdefault(path.stem, []).append(path)
+    return found
+
+
+def opened(path: Path) -> Result:
+    """The image in a file; a failed edit where there is none, or it may not be read."""
+    try:
+        return read(path.read_bytes(), str(path))
+    except OSError as fault:
+        return Result(None, f"{path.name} cannot be read ({fault.strerror})")
 
 
 def read(data: bytes, where: str) -> Result:

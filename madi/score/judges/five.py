@@ -85,16 +85,21 @@ def told(case: Case) -> dict:
 
 
 def scores(rows: list[dict], questions: list[dict]) -> dict[str, Outcome]:
-    """qa_* of one edit from its answers: missing where nothing was asked or answered, excluded where undecided.
+    """qa_* of one edit from its answers: missing where nothing was asked or answered, or something else than the
+    sample's questions; excluded where undecided.
 
     Over rollouts, a question's value is the mean of those that were answered.
     """
     if not rows:
         return {name: outcome.missing("the sample has no questions") for name in METRICS}
+    tags = {question["question_id"]: question["tag"] for question in questions}
+    if lacking := [tag for tag in qa.TAGS if tag not in tags.values()]:
+        return {name: outcome.missing(f"the sample has no question of {lacking[0]}") for name in METRICS}
+    if {row["question_id"] for row in rows} != set(tags):
+        return {name: outcome.missing("other questions were answered than the sample's") for name in METRICS}
     there = [row for row in rows if row["status"] != "missing"]
     if not there:
         return {name: outcome.missing(rows[0]["reason"]) for name in METRICS}
-    tags = {question["question_id"]: question["tag"] for question in questions}
     values: dict[str, list[float]] = {}
     for row in there:
         values.setdefault(row["question_id"], []).extend([] if row["value"] is None else [row["value"]])

@@ -73,7 +73,7 @@ def scores(rows: list[dict], questions: list[dict]) -> dict[str, Outcome]:
         calls.setdefault(row["rollout"], []).append(row)
     whole = [sorted(some, key=lambda row: row["question_id"]) for some in calls.values() if _answered(some)]
     if not whole:
-        reason = rows[0]["reason"] if rows else "not asked"
+        reason = next((row["reason"] for row in rows if row["status"] == "missing"), "not asked")
         return {name: outcome.missing(reason) for name in METRICS}
     score = sum(idea.cascade([row["key"] == 1 for row in some]) for some in whole) / len(whole)
     note = f"{len(calls) - len(whole)} of {len(calls)} rollouts missing" if len(whole) < len(calls) else None
@@ -81,4 +81,4 @@ def scores(rows: list[dict], questions: list[dict]) -> dict[str, Outcome]:
 
 
 def _answered(rows: list[dict]) -> bool:
-    return all(row["status"] == "ok" for row in rows)
+    return len(rows) == idea.ITEMS and all(row["status"] == "ok" for row in rows)
