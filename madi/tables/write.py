@@ -198,14 +198,15 @@ DOCUMENT = r"""% All tables as one document: pdflatex tables.tex
 \usepackage[a4paper,landscape,margin=12mm]{geometry}
 \usepackage{booktabs,graphicx}
 \begin{document}
-%s
+TABLES
 \end{document}
 """
 
 
 def document(names: list[str]) -> str:
     """A LaTeX document with every table on a page of its own."""
-    return DOCUMENT % "\n".join(rf"\input{{table_{name}}}\clearpage" for name in names)
+    pages = "\n".join(rf"\input{{table_{name}}}\clearpage" for name in names)
+    return DOCUMENT.replace("TABLES", pages)
 
 
 def tex(text: str) -> str:
