@@ -2,10 +2,14 @@
 
 import shutil
 
+import made_tables
 import pytest
 
+from madi import shards
+from madi.records import SAMPLE
 from madi.tables import figures, page
 
+HOSTILE = "</p><img src=x onerror=\"window.taken = 1\"><script>window.taken = 1</script> \u2028 'make it' {colour}"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 try:
     from playwright.sync_api import sync_playwright
@@ -23,8 +27,10 @@ def report(made, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     plots = {path.stem: path for path in figures.write_figures(folder, made.cells, made.source.bars, made.source.spec)}
     plots = {name: folder / f"{name}.svg" for name in plots}
+    samples = made.samples | {"idea_bench": folder / "hostile.parquet"}
+    shards.write(samples["idea_bench"], made_tables.sample_rows("idea_bench", HOSTILE), SAMPLE)
     out = folder / "report.html"
-    html = page.render(made.config, made.cells, made.frame(), made.samples, [made.edits], plots)
+    html = page.render(made.config, made.cells, made.frame(), samples, [made.edits], plots)
     out.write_text(html, encoding="utf-8")
     return out.as_uri()
 
@@ -221,6 +227,17 @@ def test_the_slider_steps_through_what_is_shown_only(opens):
         *("source 1", "source 2"),
         "one right answer",
     ]
+
+
+def test_text_from_data_stays_text(opens):
+    tab = opens()
+    tab.select_option("[name=benchmark]", "idea_bench")
+    wanted = made_tables.sample_rows("idea_bench", HOSTILE)[0]["instruction"]
+    instructions = tab.eval_on_selector_all(".sample:not([hidden]) .instruction", "i => i.map(x => x.textContent)")
+    assert wanted in instructions
+    tab.locator("#cards .edit:visible").first.click()
+    assert tab.evaluate("document.querySelector('#compare-title').textContent") in instructions
+    assert tab.evaluate("window.taken === undefined && !document.querySelector('img[src=x]')")
 
 
 def column(tab, table, index):
