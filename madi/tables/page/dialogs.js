@@ -33,6 +33,7 @@ function facts(edit, card) {
   const names = Object.fromEntries(options.map((option) => [option.value, option.text]));
   const told = [["System", one(".system", edit.closest(".set")).textContent], ["Pauses", pause]];
   for (const [name, value] of Object.entries(scores)) told.push([names[name] ?? "disagreement", numbers.format(value)]);
+  one("#compare-apart").hidden = !scores.apart;
   const mark = one(".mark", edit.closest("figure"));
   if (mark) told.push(["Oracle", mark.textContent]);
   told.push(["Sample", one(".id", card).textContent]);
