@@ -7,7 +7,7 @@ import pytest
 
 from madi import shards
 from madi.records import SAMPLE
-from madi.tables import figures, page
+from madi.tables import page
 
 HOSTILE = "</p><img src=x onerror=\"window.taken = 1\"><script>window.taken = 1</script> \u2028 'make it' {colour}"
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -25,8 +25,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def report(made, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    plots = {path.stem: path for path in figures.write_figures(folder, made.cells, made.source.bars, made.source.spec)}
-    plots = {name: folder / f"{name}.svg" for name in plots}
+    (folder / "plot.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="840" height="340"></svg>')
+    plots = dict.fromkeys(made.source.spec.figures, folder / "plot.svg")
     samples = made.samples | {"idea_bench": folder / "hostile.parquet"}
     shards.write(samples["idea_bench"], made_tables.sample_rows("idea_bench", HOSTILE), SAMPLE)
     out = folder / "report.html"
