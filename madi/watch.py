@@ -24,7 +24,7 @@ SECONDS = {  # of one job of the demo on two cores, other rules 0; only their ra
     "score_judge": 9,
     "score_shard": 12,
     "tables_build": 4,
-    "tables_page": 2,
+    "tables_page": 8,
 }
 QUIET = 20.0  # seconds without a word before one is said
 FAILURE = re.compile(r"(error: |Error\b|\w+(Error|Exception)\b)")

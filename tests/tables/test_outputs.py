@@ -1,6 +1,8 @@
 """Files: the same bytes each time, what is bold, what is marked, and nothing from data taken as markup."""
 
+import base64
 import csv
+import hashlib
 import io
 import re
 
@@ -135,11 +137,25 @@ def test_tex_is_balanced(out):
             assert lines and all(line.count(" & ") == len(tabular[0]) for line in lines)
 
 
+def scripts(html: str) -> list[str]:
+    """What stands in script elements, by the parser's rule: from a tag to the next end tag."""
+    return re.findall(r"<script[^>]*>(.*?)</script", html, re.S | re.I)
+
+
+def test_only_the_pages_own_script_may_run(out):
+    html = (out / "report.html").read_text()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)[1]
+    digest = base64.b64encode(hashlib.sha256(scripts(html)[0].encode()).digest()).decode()
+    assert policy.split("; ")[0] == "default-src 'none'" and f"script-src 'sha256-{digest}'" in policy.split("; ")
+    assert not re.search(r"\son[a-z]+=", html)
+
+
 def test_the_page_stands_alone(out):
     html = (out / "report.html").read_text()
     assert len(html) < page.LIMIT_MB * 1e6
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", html)
-    assert "<script" not in html and "@import" not in html and "url(" not in html
+    assert "@import" not in html and "url(" not in html
+    assert len(scripts(html)) == 2  # the page's own, and what it shows of cells
     assert "One training seed: intervals cover samples only, no verdict" in html
     assert "its numbers are not the paper" in html.lower()
     assert write.BOLD in html
@@ -148,10 +164,10 @@ def test_the_page_stands_alone(out):
 
 
 def test_text_from_data_is_escaped(tmp_path):
-    bad = '<script>alert(1)</script> & "quotes" {colour}'
+    bad = '<script>alert(1)</script> & "quotes" \u2028 {colour}'
     made = made_tables.Made(tmp_path, editors=("omnigen", "copy"), instruction=bad)
     html = page.render(made.config, made.cells, made.frame(), made.samples, [made.edits], {})
-    assert "<script" not in html
+    assert len(scripts(html)) == 2 and "alert(1)</script" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; &#34;quotes&#34;" in html
 
 

@@ -33,6 +33,7 @@ function facts(edit, card) {
   const names = Object.fromEntries(options.map((option) => [option.value, option.text]));
   const told = [["System", one(".system", edit.closest(".set")).textContent], ["Pauses", pause]];
   for (const [name, value] of Object.entries(scores)) told.push([names[name] ?? "disagreement", numbers.format(value)]);
+  one("#compare-apart").hidden = !scores.apart;
   const mark = one(".mark", edit.closest("figure"));
   if (mark) told.push(["Oracle", mark.textContent]);
   told.push(["Sample", one(".id", card).textContent]);
@@ -90,11 +91,13 @@ function openCell(key) {
 function partOf(part, i, count, behind) {
   const heading = count > 1 ? [make("h4", i ? "The row it is held against" : "The row that gains")] : [];
   const facts = make("dl", null, ...described(part.asked));
-  const head = make("tr", null, ...["Sample", "Value", "Pauses", "Seed", "Card"].map((name) => make("th", name)));
-  const rows = part.units.map((unit) => unitOf(unit, behind));
+  const pooled = new Set(part.units.map((unit) => unit[4])).size > 1;  // training seeds: each unit then says whose
+  const names = ["Sample", "Value", "Pauses", "Seed", ...(pooled ? ["Editor"] : []), "Card"];
+  const head = make("tr", null, ...names.map((name) => make("th", name)));
+  const rows = part.units.map((unit) => unitOf(unit, pooled, behind));
   const half = rows.length / 2;
   if (part.of > rows.length) {
-    const gap = Object.assign(make("td", `${part.of - rows.length} between`), { colSpan: 5 });
+    const gap = Object.assign(make("td", `${part.of - rows.length} between`), { colSpan: names.length });
     rows.splice(half, 0, Object.assign(make("tr", null, gap), { className: "gap" }));
   }
   const box = make("div", null, make("table", null, make("thead", null, head), make("tbody", null, ...rows)));
@@ -103,10 +106,11 @@ function partOf(part, i, count, behind) {
   return [...heading, facts, box];
 }
 
-function unitOf([sample, value, pause, seed], behind) {
+function unitOf([sample, value, pause, seed, system], pooled, behind) {
   const [id, card] = behind.samples[sample];
   const link = card === null ? "" : Object.assign(make("a", "pictures"), { href: `#card-${card}` });
-  return make("tr", null, ...[id, numbers.format(value), pause, seed, link].map((shown) => make("td", null, shown)));
+  const shown = [id, numbers.format(value), pause, seed, ...(pooled ? [behind.systems[system]] : []), link];
+  return make("tr", null, ...shown.map((each) => make("td", null, each)));
 }
 
 async function copyCommand() {

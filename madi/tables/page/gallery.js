@@ -17,15 +17,20 @@ function startGallery() {
 function narrow() {
   offerKinds();
   const ask = Object.fromEntries(new FormData(gallery.form));
-  const found = gallery.cards.map((card) => ({ card, figures: fitting(card, ask) }));
-  for (const { card, figures } of found) card.element.hidden = figures === null;
+  const found = gallery.cards.map(({ element, sets }) => ({ element, figures: fitting({ element, sets }, ask) }));
+  for (const { element, figures } of found) element.hidden = figures === null;
   const left = found.filter(({ figures }) => figures !== null);
-  const place = ({ figures }) => rank(figures, ask);  // a stable sort: equal ones stay in the order of the file
-  const order = ask.order ? [...left].sort((a, b) => place(a) - place(b)) : left;
-  one("#cards").append(...order.map(({ card }) => card.element));
+  const place = ({ figures }) => (figures === null ? Infinity : ask.order ? rank(figures, ask) : 0);
+  arrange([...found].sort((a, b) => place(a) - place(b) || 0).map(({ element }) => element));
   const edits = left.reduce((sum, { figures }) => sum + figures.length, 0);
   one("#count").textContent = `${left.length} of ${gallery.cards.length} samples shown, ${edits} edits`;
   offerRange(ask.score);
+}
+
+function arrange(elements) {  // sorting is stable, so equal ones stay in the order of the file
+  const list = one("#cards");
+  // What is moved loses the focus: a card that was led to must not be moved for nothing.
+  if (elements.some((element, i) => element !== list.children[i])) list.append(...elements);
 }
 
 function fitting(card, ask) {  // the figures of a card that fit, null if the card does not
@@ -80,12 +85,13 @@ function offerRange(score) {  // the least and the most there is, as a hint
 }
 
 function startFirstLook() {  // copies of the first cards, edits without pauses only: the file holds each picture once
-  for (const { element } of gallery.cards.slice(0, 4)) {
+  const seeded = gallery.cards.filter(({ element }) => element.dataset.why.split(" ").includes("seeded"));
+  for (const { element } of seeded.slice(0, 3)) {
     const copy = element.cloneNode(true);
     copy.removeAttribute("id");
     all("figure[data-pause]:not([data-pause='0'])", copy).forEach((figure) => figure.remove());
     all("[data-pause] figcaption", copy).forEach((caption) => caption.replaceChildren(...all(".mark", caption)));
     one("#first-cards").append(copy);
   }
-  one("#first").hidden = !gallery.cards.length;
+  one("#first").hidden = !seeded.length;
 }

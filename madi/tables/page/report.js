@@ -1,7 +1,7 @@
 "use strict";
-// What the page does beyond being read: this file, gallery.js and dialogs.js, in this order, as one script. It stands in
-// the head, so that a remembered theme holds before the first paint; everything else waits for the document. Text is
-// only ever set as text: no markup is made of data.
+// What the page does beyond being read: this file, gallery.js and dialogs.js, in this order, as one script. It stands
+// in the head, so that a remembered theme holds before the first paint; everything else waits for the document. Text
+// is only ever set as text: no markup is made of data.
 const one = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const numbers = new Intl.NumberFormat("en", { maximumSignificantDigits: 4, useGrouping: false });
@@ -26,7 +26,11 @@ function startTheme() {
   const button = one("#theme");
   const system = matchMedia("(prefers-color-scheme: dark)");
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const say = () => { button.textContent = isDark() ? "☀ Light" : "☾ Dark"; };
+  const say = () => {
+    const [sign, name] = isDark() ? ["☀", "Light"] : ["☾", "Dark"];
+    button.replaceChildren(`${sign} `, make("span", name));
+    button.setAttribute("aria-label", `${name} colours`);
+  };
   button.addEventListener("click", () => {
     root.dataset.theme = isDark() ? "light" : "dark";
     visit.set(root.dataset.theme);

@@ -21,7 +21,7 @@ class RowView:
 class BlockView:
     title: str
     groups: list[tuple[str, int]]  # heading and how many columns it spans; empty if there are none
-    columns: list[tuple[str, bool]]  # title, extra
+    columns: list[tuple[str, bool, bool]]  # title, extra, whether there is something to sort by
     rows: list[RowView]
 
 
@@ -44,7 +44,8 @@ def table_view(name: str, table: Table, cells: write.Cells, bars: dict, spec: Ta
         for row, (title, kind) in write.row_titles(block, spec).items():
             views = [write.view(cells[name, key, row, column]) for column in block.columns]
             rows.append(RowView(title, kind, colour_of(row, kind, block, spec), shared_note(views), views))
-        columns = [(heads[c][1], block.columns[c].extra) for c in block.columns]
+        sorts = [sum(row.cells[i].cell["value"] is not None for row in rows) > 1 for i in range(len(block.columns))]
+        columns = [(heads[c][1], block.columns[c].extra, many) for c, many in zip(block.columns, sorts)]
         blocks.append(BlockView(block.title or "", spans([group for group, _ in heads.values()]), columns, rows))
     title, caption = (write.heading(text, bars, spec) for text in (table.title, table.caption))
     return TableView(f"table-{name}", write.table_name(name), title, caption, blocks)
