@@ -13,7 +13,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup  # two
 REPORT := results/demo/report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo smoke test test-slow test-faults lint lock unlock clean
+.PHONY: help venv demo smoke test test-slow test-faults tools lint lock unlock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,13 @@ test-slow: venv  ## the slow tests
 
 test-faults: venv  ## trainings killed by the dozen at random moments, all to the same bits
 	$(PYTEST) -m faults
+
+tools:  ## what the tests of the report and of LaTeX need besides: chromium and a small TeX, from Debian's packages
+	@if [ -x "$$(command -v chromium)" ] && [ -x "$$(command -v pdflatex)" ]; then echo "chromium and pdflatex are there"; \
+	elif [ "$$(id -u)" = 0 ] && [ -x "$$(command -v apt-get)" ]; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium texlive-latex-base texlive-latex-recommended \
+	    > /dev/null || echo "not installed: the tests that need them are skipped"; \
+	else echo "chromium or pdflatex is missing and cannot be installed here: the tests that need it are skipped"; fi
 
 lint: venv  ## style of Python and rules
 	$(BIN)/ruff check

@@ -490,7 +490,9 @@ def prompts(tmp_path_factory):
 def of_folder(world: World, folder: Path, file: Path, out: Path, layout="plain", benchmark="emu_edit", seeds=1, **more):
     """Scores by sample, seed, metric and against, and the table."""
     rule = more.get("geneval", GenEval())
-    facts = dict(clip=world.towers[0], dino=world.towers[1], geneval=rule, turns="given", seeds=seeds, batch=4, threads=1)
+    facts = dict(
+        clip=world.towers[0], dino=world.towers[1], geneval=rule, turns="given", seeds=seeds, batch=4, threads=1
+    )
     table = folders.run(folders.Asked(folder, layout, file, benchmark, **facts), out)
     rows = shards.read(out / "scores.parquet", records.SCORE)
     return {(r["sample_id"], r["seed"], r["metric"], r["against"]): r for r in rows}, table.set_index(

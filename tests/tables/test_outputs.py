@@ -85,7 +85,9 @@ def test_csv_holds_each_cell_once(made, out):
 
 
 def view(**changes):
-    base = dict(text="0.5", interval="[0.4, 0.6]", reported="", note="", best=False, second=False, counts="n = 3", cell={})
+    base = dict(
+        text="0.5", interval="[0.4, 0.6]", reported="", note="", best=False, second=False, counts="n = 3", cell={}
+    )
     return write.View(**{**base, **changes})
 
 
