@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib import metadata
@@ -55,6 +56,16 @@ def file_shas(folder: Path | str, pattern: str = "**/*") -> dict[str, str]:
 def code_sha() -> str:
     """SHA-256 over the package's Python files."""
     return folder_sha(Path(__file__).parent, "**/*.py")
+
+
+def git() -> str:
+    """The commit of the code, and whether it was changed since; empty where it is not in a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def versions() -> dict[str, str]:

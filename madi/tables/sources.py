@@ -2,7 +2,9 @@
 
 import csv
 import json
+import math
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pandas as pd
 from madi import shards
 from madi.errors import MadiError
 from madi.records import EDIT, SAMPLE, SCORE
+from madi.settings import Ask
 from madi.tables.board import Board, Query
 from madi.tables.spec import TablesSpec
 
@@ -90,17 +93,29 @@ def read_samples(paths: dict[str, Path]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def hold_whole(scores: pd.DataFrame, samples: pd.DataFrame) -> None:
-    """Holds that an editor's edits are of all samples of a benchmark: one that failed has its rows, and is counted.
+def hold_whole(scores: pd.DataFrame, samples: pd.DataFrame, asks: list[Ask]) -> None:
+    """Holds that an editor's edits are of all samples that the asks take: one that failed has its rows, and is counted.
 
     Errors: MadiError for edits without any score, which no cell would count as lost.
     """
-    there = scores.groupby(["editor", "benchmark", "pause", "seed"])["sample_id"].nunique()
     sizes = samples.groupby("benchmark")["sample_id"].nunique()
-    for (editor, benchmark, pause, seed), count in there.items():
-        if count < (wanted := sizes.get(benchmark, 0)):
-            where = f"{editor}/{benchmark}/pause {pause}/seed {seed}"
-            raise MadiError(f"scores of {count} samples", where, f"of all {wanted}", "make and score the edits again")
+    wanted: dict[tuple, int] = {}
+    for ask in asks:
+        count = min(ask.take or math.inf, sizes.get(ask.benchmark, 0))
+        for key in product(ask.editors, [ask.benchmark], ask.pauses, ask.seeds):
+            wanted[key] = max(wanted.get(key, 0), count)
+    there = scores.groupby(["editor", "benchmark", "pause", "seed"])["sample_id"].nunique()
+    for key, count in there.items():
+        if count < wanted.get(key, 0):
+            where = "{}/{}/pause {}/seed {}".format(*key)
+            raise MadiError(f"scores of {count} samples", where, f"of {wanted[key]}", "make and score the edits again")
+
+
+def prints_of(scores: pd.DataFrame, edits: pd.DataFrame) -> dict[str, str]:
+    """What a cell's digest is made of: each score's value and status, each edit's first 16 digits of its image's hash,
+    by id."""
+    prints = {row.score_id: f"{row.value!r} {row.status}" for row in scores.itertuples()}
+    return prints | dict(zip(edits["edit_id"], edits["image_sha"].fillna("").str[:16]))
 
 
 def read_source(
@@ -110,16 +125,14 @@ def read_source(
     spec = TablesSpec.model_validate(config.tables)
     frame = shards.frame(scores, SCORE)
     known = read_samples(samples)
-    hold_whole(frame, known)
+    hold_whole(frame, known, config.asks)
     board = Board(frame, known)
-    prints = {row.score_id: f"{row.value!r} {row.status}" for row in frame.itertuples()}
     made = shards.frame(edits, EDIT, ["edit_id", "image_sha", "editor", "config_sha"])
-    prints |= dict(zip(made["edit_id"], made["image_sha"].fillna("").str[:16]))
     made_by = {name: set(some["config_sha"]) for name, some in made.groupby("editor")}
     settings = config.model_dump(mode="json", exclude={"tables"})
     bars = bars_of(spec, board, {"dino": settings["dino_threshold"], "clip_dir": settings["clip_dir_threshold"]})
-    known_values = read_reported(reported)
-    return Source(spec, board, known, known_values, settings, bars, config.resamples, config.seed, prints, made_by)
+    printed, prints = read_reported(reported), prints_of(frame, made)
+    return Source(spec, board, known, printed, settings, bars, config.resamples, config.seed, prints, made_by)
 
 
 def bars_in(cells: list[dict]) -> dict[str, float | None]:

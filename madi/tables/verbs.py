@@ -83,6 +83,11 @@ def page(
     edits: list[Path] = typer.Option(..., help="Edits (Parquet), once a shard."),
     figures_folder: Path = typer.Option(..., help="Folder of the figures."),
     out: Path = typer.Option(..., help="The report (HTML), complete in itself."),
+    lineage: Path | None = typer.Option(None, help="The cells' lineage (Parquet), to mark those that are stale."),
+    questions: Path | None = typer.Option(None, help="Questions to show (Parquet)."),
+    plans: Path | None = typer.Option(None, help="Plans to show (Parquet)."),
+    train: Path | None = typer.Option(None, help="The training samples that are planned (samples.json)."),
+    timings: Path | None = typer.Option(None, help="Folder of what the jobs took."),
     log: Path | None = LOG,
 ) -> None:
     """The report: one page that opens from disk."""
@@ -92,12 +97,15 @@ def page(
     from madi.progress import log_to, say
     from madi.records import CELL
     from madi.tables import page as pages
+    from madi.tables.page.more import Files
 
     with log_to(log):
         slice_ = read(config, TablesSlice)
         plots = {path.stem: path for path in sorted(figures_folder.glob("figure_*.svg"))}
         files = named_files(samples, "--samples")
-        html = pages.render(slice_, shards.read(cells, CELL), pages.read_scores(scores), files, edits, plots)
+        parts = Files(lineage, figures_folder, questions, plans, train, timings)
+        frame = pages.read_scores(scores)
+        html = pages.render(slice_, shards.read(cells, CELL), frame, files, edits, plots, parts)
         with shards.atomic(out) as partial:
             partial.write_text(html, encoding="utf-8", newline="\n")
         size_mb = out.stat().st_size / 1e6

@@ -6,6 +6,8 @@ from madi.tables import choose
 from madi.tables.board import Query
 from madi.tables.spec import Fact
 
+WHERE = {"complexity": "level", "last_turn": "being the last turn of a session"}
+
 
 def asked(query: Query) -> str:
     """One query as sentences."""
@@ -39,8 +41,9 @@ def statistic(query: Query) -> str:
 
 
 def where(query: Query) -> str:
-    parts = [f"{name} is {listed(values)}" for name, values in query.where.items()]
-    return f" whose {' and '.join(parts)}" if parts else ""
+    parts = [f"{WHERE.get(name, name)} is {listed(values)}" for name, values in query.where.items()]
+    some = f" (the {query.among} that were scaled)" if query.among is not None else ""
+    return some + (f" whose {' and '.join(parts)}" if parts else "")
 
 
 def edits(query: Query) -> str:

@@ -175,7 +175,7 @@ def as_tex(name: str, table: Table, cells: Cells, bars: dict, spec: TablesSpec) 
 def tex_tabular(name: str, key: str, block: Block, cells: Cells, bars: dict, spec: TablesSpec) -> list[str]:
     """The lines of one block; a rule where rows of another kind begin, italics for those that are not the paper's."""
     titles = column_titles(block, bars, spec)
-    lines = [FIT + "%", r"\begin{tabular}{l" + "r" * len(titles) + "}", r"\toprule"]
+    lines = [FIT + r"\begin{tabular}{l" + "r" * len(titles) + "}", r"\toprule"]
     if any(group for group, _ in titles.values()):
         lines.append(tex_groups([group for group, _ in titles.values()]))
     lines += [" & ".join(["", *(tex(title) for _, title in titles.values())]) + r" \\", r"\midrule"]

@@ -353,7 +353,7 @@ def test_edits_without_any_score_are_named(made, tmp_path):
     gone = ("magd_ep", "emu_edit", "emu_edit-007", 8)
     left = [row for row in rows if (row["editor"], row["benchmark"], row["sample_id"], row["pause"]) != gone]
     shards.write(tmp_path / "scores.parquet", left, SCORE)
-    with pytest.raises(MadiError, match="^magd_ep/emu_edit/pause 8/seed 0: scores of 23 samples; expected of all 24;"):
+    with pytest.raises(MadiError, match="^magd_ep/emu_edit/pause 8/seed 0: scores of 23 samples; expected of 24;"):
         sources.read_source(made.config, made.samples, [tmp_path / "scores.parquet"], [], "config/reported.csv")
 
 

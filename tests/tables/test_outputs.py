@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from madi import shards
 from madi.config import TablesSlice, read
 from madi.records import CELL, LINEAGE, SCORE
-from madi.tables import figures, grids, page, write
+from madi.tables import grids, page, write
+from madi.tables.figures import declared
 from madi.tables.verbs import app
 
 TABLES = [*map(str, range(1, 11)), "complex_edit", "idea_bench"]
@@ -64,8 +65,8 @@ def test_a_second_run_gives_the_same_bytes(made, out, tmp_path):
     run(*build_args(made, tmp_path))
     run(*page_args(made, tmp_path))
     files = sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
-    tables = len(made.source.spec.tables)
-    assert len(files) == tables * 3 + 6 + 3 + 3
+    plots = 2 * (len(made.source.spec.figures) + 2)  # validity and training beside the declared ones
+    assert len(files) == len(made.source.spec.tables) * 3 + 1 + plots + 1 + 3
     for name in files:
         assert (out / name).read_bytes() == (tmp_path / name).read_bytes(), name
 
@@ -214,5 +215,5 @@ def test_summary_prints_every_system_of_the_config_and_nothing_older(made, tmp_p
 
 def test_a_cell_without_a_value_leaves_a_gap_in_a_figure(made, tmp_path):
     cells = [cell | dict(value=None, low=None, high=None) for cell in made.cells]
-    written = figures.write_figures(tmp_path, cells, made.source.bars, made.source.spec)
-    assert len(written) == 6
+    written = declared.write_figures(tmp_path, cells, made.source.bars, made.source.spec)
+    assert len(written) == 2 * len(made.source.spec.figures)

@@ -6,6 +6,9 @@ localrules:
 ASKED = settle.asked_sets(CONFIG)
 
 
+PLANNED = any(run.wants_plans for run in CONFIG.train.runs.values())
+
+
 rule tables_build:
     input:
         config=f"{RESULTS}/tables/config.json",
@@ -86,7 +89,12 @@ rule tables_page:
         edits=expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
         scores=expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
         cells=f"{RESULTS}/cells.parquet",
+        lineage=f"{RESULTS}/lineage.parquet",
         figures=rules.tables_build.output.figures,
+        reported=CONFIG.tables.reported,
+        questions=f"{RESULTS}/prompts/emu_edit/questions.parquet" if "emu_edit" in ASKED else [],
+        plans=f"{RESULTS}/prompts/plans.parquet" if PLANNED else [],
+        train=f"{RESULTS}/data/train/samples.json",
         grids=rules.tables_pictures.output.grids,
         drawn=rules.train_figure.output if MASKING else [],
     output:
@@ -105,11 +113,15 @@ rule tables_page:
         edits=lambda wildcards, input: each("edits", input.edits),
         scores=lambda wildcards, input: each("scores", input.scores),
         figures=lambda wildcards, input: Path(input.figures[0]).parent,
+        questions=lambda wildcards, input: each("questions", [input.questions] if input.questions else []),
+        plans=lambda wildcards, input: each("plans", [input.plans] if input.plans else []),
+        timings=TIMINGS,
     message:
         "write the report"
     shell:
         "madi tables page --config {input.config} --cells {input.cells} {params.samples} {params.scores} {params.edits}"
-        " --figures-folder {params.figures} --out {output.page} --log {log}"
+        " --figures-folder {params.figures} --lineage {input.lineage} {params.questions} {params.plans} --train {input.train}"
+        " --timings {params.timings} --out {output.page} --log {log}"
 
 
 rule tables:

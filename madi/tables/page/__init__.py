@@ -9,23 +9,25 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from madi import shards
-from madi.records import SCORE
+from madi import provenance, shards
+from madi.records import EDIT, SCORE, cell_id
 from madi.tables import grids, summary, validity, write
 from madi.tables.board import Board
 from madi.tables.page import cells as cells_
-from madi.tables.page import gallery
+from madi.tables.page import gallery, more
 from madi.tables.page.views import plot_uri, table_view
 from madi.tables.page.words import BENCHMARKS
-from madi.tables.sources import bars_in, read_samples
+from madi.tables.sources import bars_in, prints_of, read_samples
 from madi.tables.spec import TablesSpec
 
 LIMIT_MB = 25
 HERE = Path(__file__).parent
 
 
-def render(config, cells: list[dict], scores: pd.DataFrame, samples, edits, figures: dict[str, Path]) -> str:
-    """The page. `figures`: figure's name -> SVG file; `samples`: benchmark -> shard."""
+def render(
+    config, cells: list[dict], scores: pd.DataFrame, samples, edits, figures: dict[str, Path], files=more.NOTHING
+) -> str:
+    """The page. `figures`: figure's name -> SVG file; `samples`: benchmark -> shard; `files`: of its other parts."""
     spec = TablesSpec.model_validate(config.tables)
     bars, found = bars_in(cells), write.index(cells)
     tables = [table_view(name, table, found, bars, spec) for name, table in spec.tables.items()]
@@ -36,6 +38,9 @@ def render(config, cells: list[dict], scores: pd.DataFrame, samples, edits, figu
     known = read_samples(samples)
     board = Board(scores, known)
     cards = gallery.cards(config, spec, samples, edits, gallery.edit_scores(board))
+    prints = prints_of(scores, shards.frame(edits, EDIT, ["edit_id", "image_sha"]))
+    old = more.stale(cells, files.lineage, prints)
+    wrong, holds = more.audit(config.reported)
     script = "".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("report", "gallery", "dialogs"))
     return template().render(
         judge=config.judge,
@@ -50,6 +55,17 @@ def render(config, cells: list[dict], scores: pd.DataFrame, samples, edits, figu
         choices=choices(cards),
         whys=gallery.WHYS,
         score_names=dict(gallery.SCORES.values()),
+        stale={cells_.key_of(cell) for cell in cells if cell_id(cell) in old},
+        drawn=more.pictures(files.figures, spec),
+        training_plot=plot_uri(figures["figure_training"]) if "figure_training" in figures else "",
+        findings=wrong,
+        holding=holds,
+        questions=more.questions(files.questions, samples.get("emu_edit")),
+        plans=more.plans(files.plans, files.train),
+        made=more.made(config, samples, files.timings),
+        versions=provenance.versions(),
+        hardware=provenance.hardware(),
+        code=provenance.code_sha()[:16],
         main=spec.systems[gallery.MAIN].title if gallery.MAIN in spec.systems else "",
         most_apart=grids.MOST_APART,
         behind=cells_.as_json(cells_.behind(cells, board, cards, config.name, spec)),

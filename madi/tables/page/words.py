@@ -11,7 +11,7 @@ BENCHMARKS = {
     "idea_bench": "IDEA-Bench",
     "geneval": "GenEval",
 }
-KINDS = {"task": "task", "complexity": "level", "tag": "tag"}
+KINDS = {"task": "task", "complexity": "level", "tag": "tag", "last_turn": "the last turn of a session:"}
 STATISTICS = {
     "mean": "the mean of {metric} over the samples",
     "recall": "the share of samples with an edit that meets the bar",
@@ -28,6 +28,8 @@ def asked(query: Query, spec: TablesSpec) -> list[tuple[str, str]]:
         ("Seeds", "all there are" if query.seeds is None else listed(query.seeds)),
         ("Choice", choice_of(query, spec)),
     ]
+    if query.among is not None:
+        said.append(("Samples", f"the {query.among} that were scaled"))
     for name, allowed in query.where.items():
         said.append(("Only", f"{KINDS.get(name, name)} {listed(allowed).replace('_', ' ')}"))
     metric = metric_of(query.parts, query.combine, spec)
