@@ -56,10 +56,9 @@ def answer(ask: Ask, name: str, source: Source) -> Answer:
 
 
 def fact_answer(ask: Ask, name: str, source: Source) -> Answer:
-    kind = "config" if ask.fact.config is not None else "samples"
-    found = facts.of(ask, source.settings, source.samples, source.board)
+    kind, found = facts.of(ask, source)
     if found is None:
-        return Answer(name, status=NOT_RUN if ask.run or kind == "samples" else NOTHING)
+        return Answer(name, status=NOT_RUN if ask.run or kind != "config" else NOTHING)
     return Answer(name, kind, found[0], found[1], status="ok")
 
 

@@ -1,11 +1,13 @@
-"""Cells that are not measured: read from the configuration (Tables 6, 8) or counted over samples (Tables 9, 10)."""
+"""Cells that are not measured: read from the configuration (Tables 6, 8), counted over samples (Tables 9, 10) or over
+edits (what scaling costs)."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from madi.tables.board import Board
-from madi.tables.spec import Ask, Fact
+from madi.tables.sources import Source
+from madi.tables.spec import Ask, Fact, OfEdits, TablesSpec
 
 Found = tuple[float | None, str] | None  # a number if it is one, and how it is shown; None: nothing to say here
 
@@ -55,6 +57,21 @@ def from_samples(fact: Fact, benchmark: str, samples: pd.DataFrame, board: Board
     return None, listed(paused.pause.unique())
 
 
+def from_edits(ask: Ask, edits: pd.DataFrame, spec: TablesSpec) -> Found:
+    """What a sample of a benchmark costs a system on average: its edits, the tokens of their prompts, or their sampler
+    steps, summed over the pause counts and seeds that are asked for."""
+    pauses, seeds = ask.pauses or [0], ask.seeds or [0]
+    mine = edits[(edits.benchmark == ask.benchmark) & edits.editor.isin(spec.systems[ask.system].editors)]
+    mine = mine[mine.pause.isin(pauses) & mine.seed.isin(seeds)]
+    units = mine.groupby(["editor", "sample_id"], observed=True)[["tokens", "sampler_steps"]].agg(["size", "sum"])
+    units = units[units["tokens", "size"] == len(pauses) * len(seeds)]  # a sample that was not scaled costs less
+    if units.empty:
+        return None
+    column = {"edits": ("tokens", "size"), "prompt_tokens": ("tokens", "sum"), "steps": ("sampler_steps", "sum")}
+    mean = float(units[column[ask.fact.count]].mean())
+    return mean, f"{mean:.0f}"
+
+
 def number(count: int) -> Found:
     return (float(count), str(count)) if count else (None, "N/A")
 
@@ -63,8 +80,10 @@ def listed(values: Any) -> str:
     return ",".join(str(int(value)) for value in sorted(values)) or "N/A"
 
 
-def of(ask: Ask, settings: dict, samples: pd.DataFrame, board: Board) -> Found:
-    """The fact that a cell asks for."""
+def of(ask: Ask, source: Source) -> tuple[str, Found]:
+    """Where the fact that a cell asks for comes from (the cell's kind), and the fact."""
     if ask.fact.config is not None:
-        return from_config(ask.fact, settings, ask.run)
-    return from_samples(ask.fact, ask.benchmark, samples, board)
+        return "config", from_config(ask.fact, source.settings, ask.run)
+    if ask.fact.count in get_args(OfEdits):
+        return "edits", from_edits(ask, source.edits, source.spec)
+    return "samples", from_samples(ask.fact, ask.benchmark, source.samples, source.board)

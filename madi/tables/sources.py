@@ -18,6 +18,7 @@ from madi.tables.board import Board, Query
 from madi.tables.spec import TablesSpec
 
 Reported = dict[tuple[str, str, str, str], str]
+EDIT_FACTS = ["edit_id", "editor", "benchmark", "sample_id", "pause", "seed", "tokens", "sampler_steps"]
 SAMPLE_FACTS = ["sample_id", "group_id", "task", "complexity", "spec", "follows"]
 
 
@@ -35,6 +36,7 @@ class Source:
     seed: int
     prints: dict[str, str] = field(default_factory=dict)  # score or edit id -> what its digest is made of
     made_by: dict[str, set[str]] = field(default_factory=dict)  # editor -> config_sha of its edits
+    edits: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=EDIT_FACTS))
 
 
 def reported_rows(path: str | Path) -> list[tuple[str, str, str, str, str, str]]:
@@ -127,12 +129,12 @@ def read_source(
     known = read_samples(samples)
     hold_whole(frame, known, config.asks)
     board = Board(frame, known)
-    made = shards.frame(edits, EDIT, ["edit_id", "image_sha", "editor", "config_sha"])
+    made = shards.frame(edits, EDIT, [*EDIT_FACTS, "image_sha", "config_sha"])
     made_by = {name: set(some["config_sha"]) for name, some in made.groupby("editor")}
     settings = config.model_dump(mode="json", exclude={"tables"})
     bars = bars_of(spec, board, {"dino": settings["dino_threshold"], "clip_dir": settings["clip_dir_threshold"]})
     printed, prints = read_reported(reported), prints_of(frame, made)
-    return Source(spec, board, known, printed, settings, bars, config.resamples, config.seed, prints, made_by)
+    return Source(spec, board, known, printed, settings, bars, config.resamples, config.seed, prints, made_by, made)
 
 
 def bars_in(cells: list[dict]) -> dict[str, float | None]:

@@ -52,11 +52,18 @@ class Threshold(Strict):
     digits: int = 3
 
 
+OfSamples = Literal["samples", "tasks", "levels", "has_task", "scaled_samples", "pauses"]
+OfEdits = Literal["edits", "prompt_tokens", "steps"]
+
+
 class Fact(Strict):
-    """A cell that is not measured: read from the config, or counted over samples and edits."""
+    """A cell that is not measured: read from the config, or counted over samples or edits.
+
+    edits, prompt_tokens, steps: what a sample costs on average, over all its candidates.
+    """
 
     config: list[str] | None = None  # dotted paths into the tables slice, `{run}` filled in; summed, `-path` subtracted
-    count: Literal["samples", "tasks", "levels", "has_task", "scaled_samples", "pauses"] | None = None
+    count: OfSamples | OfEdits | None = None
     tasks: list[str] = []  # for has_task
     trained: bool = False  # said of rows that name a run only
     show: str = "{}"

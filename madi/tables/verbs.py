@@ -88,16 +88,18 @@ def page(
     plans: Path | None = typer.Option(None, help="Plans to show (Parquet)."),
     train: Path | None = typer.Option(None, help="The training samples that are planned (samples.json)."),
     timings: Path | None = typer.Option(None, help="Folder of what the jobs took."),
+    made: Path | None = typer.Option(None, help="File for how the results were made (JSON)."),
     log: Path | None = LOG,
 ) -> None:
     """The report: one page that opens from disk."""
-    from madi import shards
+    from madi import provenance, shards
     from madi.config import TablesSlice, read
     from madi.options import named_files
     from madi.progress import log_to, say
     from madi.records import CELL
     from madi.tables import page as pages
     from madi.tables.page.more import Files
+    from madi.tables.page.more import made as how
 
     with log_to(log):
         slice_ = read(config, TablesSlice)
@@ -108,6 +110,8 @@ def page(
         html = pages.render(slice_, shards.read(cells, CELL), frame, files, edits, plots, parts)
         with shards.atomic(out) as partial:
             partial.write_text(html, encoding="utf-8", newline="\n")
+        if made is not None:
+            provenance.write_provenance(made, **vars(how(slice_, files, timings)))
         size_mb = out.stat().st_size / 1e6
         large = f", more than {pages.LIMIT_MB} MB: a smaller `tables.gallery` opens faster"
         say(f"{out}: {size_mb:.1f} MB" + (large if size_mb > pages.LIMIT_MB else ""))

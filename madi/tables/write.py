@@ -232,14 +232,24 @@ def tex_cell(shown: View) -> str:
     return text + tex(MARKS.get(shown.note, "")) + (rf" {{\tiny {small}}}" if small else "")
 
 
-NAMES = {"complex_edit": "Complex-Edit", "idea_bench": "IDEA-Bench", "magicbrush": "MagicBrush", "by_task": "By task"}
+NAMES = {
+    "complex_edit": "Complex-Edit",
+    "idea_bench": "IDEA-Bench",
+    "magicbrush": "MagicBrush",
+    "by_task": "By task",
+    "cost": "Cost",
+    "figure_complexity": "Complexity",
+    "figure_pauses": "Pause counts",
+    "figure_frontier": "Frontier",
+}
 
 
 def table_name(name: str) -> str:
+    """What a table or figure is called: the paper's number, or a name."""
+    if name in NAMES:
+        return NAMES[name]
     kind, _, number = name.partition("_")
-    if kind == "figure":
-        return f"Figure {number}"
-    return f"Table {name}" if name.isdigit() else NAMES.get(name, name)
+    return f"Figure {number}" if kind == "figure" else f"Table {name}" if name.isdigit() else name
 
 
 def texts(cells: list[dict], bars: dict, spec: TablesSpec) -> dict[str, str]:

@@ -9,6 +9,9 @@ ASKED = settle.asked_sets(CONFIG)
 PLANNED = any(run.wants_plans for run in CONFIG.train.runs.values())
 
 
+PLOTS = [*DECLARED["figures"], "figure_validity", "figure_training"]
+
+
 rule tables_build:
     input:
         config=f"{RESULTS}/tables/config.json",
@@ -19,13 +22,20 @@ rule tables_build:
         reported=CONFIG.tables.reported,
     output:
         tables=expand(
-            f"{RESULTS}/tables/table_{{table}}.{{form}}", table=DECLARED["tables"], form=["csv", "md", "tex"]
+            f"{RESULTS}/tables/table_{{table}}.{{form}}", table=DECLARED["tables"], form=["md", "tex"]
         ),
-        figures=expand(
-            f"{RESULTS}/figures/{{figure}}.{{form}}",
-            figure=[*DECLARED["figures"], "figure_validity", "figure_training"],
-            form=["svg", "png"],
+        csv=report(
+            expand(f"{RESULTS}/tables/table_{{table}}.csv", table=DECLARED["tables"]),
+            category="Tables",
+            caption="../report/table.rst",
         ),
+        document=f"{RESULTS}/tables/tables.tex",
+        figures=report(
+            expand(f"{RESULTS}/figures/{{figure}}.svg", figure=PLOTS),
+            category="Figures",
+            caption="../report/figure.rst",
+        ),
+        pngs=expand(f"{RESULTS}/figures/{{figure}}.png", figure=PLOTS),
         validity=f"{RESULTS}/tables/validity.csv",
         cells=f"{RESULTS}/cells.parquet",
         lineage=f"{RESULTS}/lineage.parquet",
@@ -60,7 +70,11 @@ rule tables_pictures:
         edits=expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
         scores=expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
     output:
-        grids=expand(f"{RESULTS}/figures/{{grid}}.png", grid=DECLARED.get("grids", [])),
+        grids=report(
+            expand(f"{RESULTS}/figures/{{grid}}.png", grid=DECLARED.get("grids", [])),
+            category="Pictures",
+            caption="../report/grid.rst",
+        ),
     log:
         f"{LOGS}/tables_pictures.log",
     benchmark:
@@ -99,6 +113,7 @@ rule tables_page:
         drawn=rules.train_figure.output if MASKING else [],
     output:
         page=report(f"{RESULTS}/report.html", category="Report", caption="../report/page.rst"),
+        made=f"{RESULTS}/provenance.json",
     log:
         f"{LOGS}/tables_page.log",
     benchmark:
@@ -121,7 +136,7 @@ rule tables_page:
     shell:
         "madi tables page --config {input.config} --cells {input.cells} {params.samples} {params.scores} {params.edits}"
         " --figures-folder {params.figures} --lineage {input.lineage} {params.questions} {params.plans} --train {input.train}"
-        " --timings {params.timings} --out {output.page} --log {log}"
+        " --timings {params.timings} --made {output.made} --out {output.page} --log {log}"
 
 
 rule tables:

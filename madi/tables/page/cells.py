@@ -14,7 +14,11 @@ from madi.tables.spec import TablesSpec
 from madi.tables.write import View, view
 
 END = 12  # samples shown at each end of a cell's values
-OTHER = {"config": "Read from the configuration of this scale.", "samples": "Counted over this scale's samples."}
+OTHER = {
+    "config": "Read from the configuration of this scale.",
+    "samples": "Counted over this scale's samples.",
+    "edits": "Counted over this scale's edits.",
+}
 
 
 @dataclass
