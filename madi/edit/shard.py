@@ -55,13 +55,18 @@ def turned(works: list[Work], made: Editor, places: dict[tuple, int], parts: Par
     A turn after a failed one fails: there is nothing to edit.
     """
     before = {}
-    for number in sorted({places[work.before] for work in works if work.before}):
+    for number in sorted({places[work.before] for work in works if work.before in places}):
         before |= {tuple(row[name] for name in EDIT_KEY): row["image"] for row in parts.read(number)}
-    shown = [work.sample.row | {"sources": [before[work.before]]} if work.before else work.sample.row for work in works]
-    there = [n for n, work in enumerate(works) if not work.before or before[work.before]]
-    found = made.edit([replace(works[n], sample=replace(works[n].sample, row=shown[n])) for n in there])
-    results = dict(zip(there, found, strict=True))
-    return [results.get(n, Result(None, "the turn before it has no edit")) for n in range(len(works))]
+    chained = [
+        replace(work, sample=replace(work.sample, row=work.sample.row | {"sources": [before[work.before]]}))
+        if before.get(work.before)
+        else work
+        for work in works
+    ]
+    there = [number for number, work in enumerate(works) if not work.before or before.get(work.before)]
+    results = dict(zip(there, made.edit([chained[number] for number in there]), strict=True))
+    gone = Result(None, "the turn before it has no edit")
+    return [results.get(number, gone) for number in range(len(works))]
 
 
 def known(given: dict[str, Path], needed: Iterable[str], option: str) -> None:

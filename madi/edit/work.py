@@ -96,8 +96,8 @@ def taken(samples: dict[str, Sample], take: int | None) -> dict[str, Sample]:
 
 
 def by_turn(samples: dict[str, Sample]) -> list[list[Sample]]:
-    """The samples by how many turns stand before them. Errors: MadiError where the turn that one follows is not there,
-    or follows it in its turn."""
+    """The samples by how many turns stand before them; one that follows a sample that is not there stands first, and
+    its edit fails. Errors: MadiError for turns that follow one another in a ring."""
     depths: dict[str, int] = {}
     levels: list[list[Sample]] = []
     waiting = list(samples.values())
@@ -105,17 +105,17 @@ def by_turn(samples: dict[str, Sample]) -> list[list[Sample]]:
         left = []
         for sample in waiting:
             follows = sample.row["follows"]
-            if follows and follows not in depths:
+            if follows in samples and follows not in depths:
                 left.append(sample)
                 continue
-            depths[sample.id] = depths[follows] + 1 if follows else 0
+            depths[sample.id] = depths[follows] + 1 if follows in samples else 0
             while len(levels) <= depths[sample.id]:
                 levels.append([])
             levels[depths[sample.id]].append(sample)
         if len(left) == len(waiting):
             first = left[0]
-            what = f"{first.id} follows {first.row['follows']}, which is not there"
-            raise MadiError(what, f"{first.file} row {first.number} column follows", "the turn before it")
+            what = f"{first.id} follows {first.row['follows']}, which follows it"
+            raise MadiError(what, f"{first.file} row {first.number} column follows", "an earlier turn")
         waiting = left
     return levels
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from madi import provenance, settle, shards
-from madi.config import DataSlice, EditSlice, RunSlice, read
+from madi.config import DataSlice, EditSlice, RunSlice, ScoreSlice, read
 from madi.errors import MadiError
 from madi.lineage.finding import Finding, Seen, differences, fault
 from madi.progress import progress
-from madi.records import SAMPLE
+from madi.records import SAMPLE, SCORE
+from madi.score.scorers import CLIP, DINO
+from madi.tables import workflow as workflows
 from madi.tables.workflow import Workflow
 
 PICTURES = ["sample_id", "sources", "target", "sha256"]
@@ -24,6 +26,44 @@ def missing(workflow: Workflow) -> list[Finding]:
     wanted = [*workflow.samples.values(), *workflow.edits.values(), *workflow.scores.values(), workflow.reported]
     wanted += [root / "cells.parquet", root / "lineage.parquet"]
     return [Finding("files", str(path), "no such file") for path in wanted if not path.is_file()]
+
+
+def kept(workflow: Workflow, seen: Seen) -> Iterator[Finding]:
+    """Answers, questions, plans, scores, tables, figures and the report against what provenance.json says of them."""
+    path = workflow.folder / provenance.PROVENANCE
+    if not path.is_file():
+        seen.notes.append(f"no {path}: answers, questions and figures were held to nothing")
+        return
+    told, found = shards.read_json(path).get("files", {}), workflows.kept(workflow.folder)
+    for name in sorted(told | found):
+        if told.get(name) != found.get(name):
+            what = "is gone" if name not in found else "is new" if name not in told else "is another than it was"
+            yield Finding("kept", str(workflow.folder / name), what)
+
+
+def scorers(workflow: Workflow) -> Iterator[Finding]:
+    """The weights that scores say they were made with, against the files that the jobs' slices name."""
+    for job, path in workflow.scores.items():
+        slice_ = workflow.folder / "scores" / job / "config.json"
+        if not (path.is_file() and slice_.is_file()):
+            continue
+        try:
+            wanted = backends(read(slice_, ScoreSlice))
+            named = shards.frame(path, SCORE, ["backend"])["backend"].unique()
+        except MadiError as problem:
+            yield fault("weights", problem)
+            continue
+        for name in sorted(name for name in named if name.startswith(("clip@", "dino@")) and name not in wanted):
+            yield Finding(
+                "weights", str(path), f"scores by {name}; the scorers of its settings are {', '.join(wanted)}"
+            )
+
+
+def backends(job: ScoreSlice) -> list[str]:
+    """What the scores of a job's CLIPs and ViTs say they were made with."""
+    forms = {"clip": CLIP, "dino": DINO}
+    asked = [("clip", job.clip), ("dino", job.dino), *((one.kind, one.folder) for one in job.more.values())]
+    return [f"{kind}@{provenance.file_sha(Path(folder, forms[kind].weights))[:8]}" for kind, folder in asked]
 
 
 def samples(workflow: Workflow, seen: Seen) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ GROUPS = {
     "scores": "Scores",
     "cells": "Cells that are not what their scores, pictures and settings give",
     "tables": "Tables",
+    "kept": "Files that are not as they were when the report was made",
 }
 SHOWN = 10  # findings of a group, unless all are asked for
 
@@ -43,6 +44,7 @@ def run(workflow: Workflow) -> Report:
     whole = not found
     for check in (files.slices(workflow), files.samples(workflow, seen), files.weights(workflow, seen)):
         found += check
+    found += [*files.scorers(workflow), *files.kept(workflow, seen)]
     found += rows.edits(workflow, seen)
     found += rows.scores(workflow, seen)
     resting = []

@@ -53,6 +53,7 @@ class Units:
     weights: np.ndarray
     excluded: set[str]  # samples lost to a rule
     missing: set[str]  # samples lost for want of an edit or a score
+    asked: set[str]  # all that the query is about, those without a value and those that meet no bar too
     scores: list[tuple[str, str]]  # (score_id, edit_id)
 
 
@@ -153,6 +154,7 @@ class Board:
             weights=weights_U[weights_U > 0],
             excluded=self._samples(picked[barred & ~whole], picked[whole][weights_U == 0], undecided["excluded"]),
             missing=self._samples(picked[~barred & ~whole], undecided["missing"]),
+            asked=self._samples(rows_UC.max(axis=1, initial=-1)),
             scores=self._lineage(used),
         )
 
@@ -235,6 +237,7 @@ class Board:
             weights=np.ones(len(met)),
             excluded=self._samples(some_U[undecided_U == "excluded"]),
             missing=self._samples(some_U[undecided_U == "missing"]),
+            asked=self._samples(some_U),
             scores=self._lineage([(ids, rows_UC[there])]),
         )
 

@@ -77,6 +77,7 @@ def gain(name: str, of: Answer, over: Answer, source: Source) -> Answer:
         weights=np.concatenate([of.units.weights, over.units.weights]),
         excluded=of.units.excluded | over.units.excluded,
         missing=of.units.missing | over.units.missing,
+        asked=of.units.asked | over.units.asked,
         scores=sorted(set(of.units.scores) | set(over.units.scores)),
     )
     asked = {"of": of.query.model_dump(), "over": over.query.model_dump()}

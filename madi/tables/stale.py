@@ -120,8 +120,9 @@ def changed_question(was: dict, now: dict) -> list[str]:
             why.append(f"it asks something else now ({', '.join(sorted(names))})")
     if was["status"] != now["status"]:
         why.append(f"status: recorded {was['status']}, now {now['status']}")
-    if was["best"] != now["best"]:
-        why.append("is the separated best of its column now" if now["best"] else "is no longer the separated best")
+    for mark, words in (("best", "the separated best of its column"), ("second", "the next after a separated best")):
+        if was[mark] != now[mark]:
+            why.append(f"is {words} now" if now[mark] else f"is no longer {words}")
     return why
 
 

@@ -100,6 +100,7 @@ def page(
     from madi.tables import page as pages
     from madi.tables.page.more import Files
     from madi.tables.page.more import made as how
+    from madi.tables.workflow import kept
 
     with log_to(log):
         slice_ = read(config, TablesSlice)
@@ -111,7 +112,7 @@ def page(
         with shards.atomic(out) as partial:
             partial.write_text(html, encoding="utf-8", newline="\n")
         if made is not None:
-            provenance.write_provenance(made, **vars(how(slice_, files, timings)))
+            provenance.write_provenance(made, **vars(how(slice_, files, timings)), files=kept(made.parent))
         size_mb = out.stat().st_size / 1e6
         large = f", more than {pages.LIMIT_MB} MB: a smaller `tables.gallery` opens faster"
         say(f"{out}: {size_mb:.1f} MB" + (large if size_mb > pages.LIMIT_MB else ""))

@@ -10,8 +10,19 @@ import pandas as pd
 from madi import shards
 from madi.config import TablesSlice, read
 from madi.errors import MadiError
+from madi.provenance import file_sha
 from madi.records import CELL, LINEAGE
 from madi.tables.sources import Source, read_source
+
+KEPT = ("answers/*/*.parquet", "prompts/**/*.parquet", "scores/*/*.parquet", "runs/*/train.csv", "*.parquet")
+KEPT += ("figures/*", "tables/*", "report.html")
+
+
+def kept(folder: Path) -> dict[str, str]:
+    """SHA-256 of what a finished workflow leaves besides pictures and weights, whose own records tell theirs; by path
+    below its folder."""
+    found = (path for form in KEPT for path in folder.glob(form) if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_sha(path) for path in sorted(set(found))}
 
 
 @dataclass(frozen=True)

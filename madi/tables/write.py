@@ -137,8 +137,8 @@ def as_markdown(name: str, table: Table, cells: Cells, bars: dict, spec: TablesS
 
 
 BOLD = (  # leaders.leaders, in words
-    "the best of its column, where a paired interval separates it from every other row that was run here, controls "
-    "included (floor, ceiling and gains aside)"
+    "the best of its column, where a paired interval separates it from every other row that was run here on the "
+    "same samples, controls included (floor, ceiling and gains aside)"
 )
 NOTES = (
     "One training seed: intervals cover samples only, no verdict. Rows in italics are not the paper's. "

@@ -232,9 +232,18 @@ def test_chained_turns_go_on_after_an_interruption_to_the_same_bytes(tmp_path, m
     assert shas[0] == shas[1]
 
 
-def test_a_turn_that_follows_none_is_named(tmp_path, monkeypatch):
-    with pytest.raises(MadiError, match=r"s\.parquet row 0 column follows: s1 follows s0, which is not there"):
-        chained(tmp_path, monkeypatch, [sample_row(1, "a", follows="s0")])
+def test_a_turn_whose_turn_before_is_no_sample_fails_alone(tmp_path, monkeypatch):
+    found = chained(
+        tmp_path, monkeypatch, [sample_row(1, "a", follows="s0"), sample_row(2, "a", follows="s1"), sample_row(5)]
+    )
+    told = {name: row["reason"] for (name, pause), row in found.items() if pause == 0}
+    assert told == {"s1": "the turn before it has no edit", "s2": "the turn before it has no edit", "s5": None}
+
+
+def test_turns_in_a_ring_are_named(tmp_path, monkeypatch):
+    ring = [sample_row(1, "a", follows="s2"), sample_row(2, "a", follows="s1")]
+    with pytest.raises(MadiError, match=r"s\.parquet row 0 column follows: s1 follows s2, which follows it"):
+        chained(tmp_path, monkeypatch, ring)
 
 
 def test_an_ask_takes_the_same_samples_for_all_who_take_as_many():

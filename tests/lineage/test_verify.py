@@ -220,3 +220,24 @@ def test_a_folder_of_something_else_is_one_line(tmp_path, capsys):
     assert cli.main(["verify", str(tmp_path / "none")]) == 2
     first, second = capsys.readouterr().err.splitlines()
     assert "no tables/config.json in it" in first and "no such folder" in second
+
+
+def test_what_the_report_was_made_beside_is_held_to_its_hash(results, capsys):
+    """Answers, questions and figures too, which no cell is made of."""
+    from madi.provenance import write_provenance
+    from madi.tables.workflow import kept
+
+    answers = results / "answers" / "models" / "answers.parquet"
+    figure = results / "figures" / "figure_6.svg"
+    for path in (answers, figure):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"as made")
+    write_provenance(results / "provenance.json", files=kept(results))
+    assert cli.main(["verify", str(results)]) == 0
+    answers.write_bytes(b"changed")
+    figure.unlink()
+    (results / "figures" / "more.svg").write_bytes(b"")
+    assert cli.main(["verify", str(results)]) == 1
+    said = capsys.readouterr().out
+    for line in (f"{answers}: is another than it was", f"{figure}: is gone", "more.svg: is new"):
+        assert line in said

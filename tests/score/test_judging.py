@@ -97,6 +97,17 @@ def test_the_best_of_several_judgements_is_one_of_them_whole():
     assert {one.status for one in again.scores([], []).values()} == {"missing"}
 
 
+def test_of_several_rollouts_the_best_of_four_means_is_kept_not_the_best_rollout():
+    values = [(1.0, 10.0), (4.0, 4.0), (7.0, 1.0), (4.0, 7.0)]  # means 5.5, 4, 4, 5.5; the best single one is 10
+    rows = [
+        row(tag, value, rollout=2 * n + k)
+        for n, two in enumerate(values)
+        for k, value in enumerate(two)
+        for tag in qa.TAGS
+    ]
+    assert again.scores(rows, BANK)["qa_best_mllm"].value == 5.5
+
+
 def test_only_edits_without_pause_at_the_first_seed_are_judged_again():
     sample = SimpleNamespace(count=1)
     asked = [(pause, seed) for pause in (0, 8) for seed in (0, 1) if again.asks(sample, {"pause": pause, "seed": seed})]

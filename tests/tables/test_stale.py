@@ -61,7 +61,7 @@ def test_a_changed_score_marks_exactly_its_cells_and_those_whose_choice_or_lead_
         if cell_id(cell) in mine:
             assert any(line.startswith(f"score {key} ") and ": was " in line for line in why), why
         else:  # only the mark of its column's best may turn on another row's score
-            assert all("separated best" in line for line in why), why
+            assert all("separated best" in line for line in why), why  # or of the next after it
             assert cell["query"] != now["query"] if why else cell == now
 
 
@@ -145,3 +145,18 @@ def test_a_cell_that_no_table_declares_is_told(made):
 
 def test_the_configuration_that_edits_were_made_by_is_their_jobs_own():
     assert len(set(made_tables.config_shas().values())) > 5
+
+
+def test_a_moved_mark_is_told_of_both_places(made, lineage):
+    """The best's and the next one's: cells of a column whose scores did not change."""
+    cells = [dict(cell) for cell in made.cells]
+    marked = {}
+    for mark in ("best", "second"):
+        measured = [n for n, cell in enumerate(cells) if cell["n"] and cell_id(cell) not in marked]
+        query = json.loads(cells[measured[0]]["query"])
+        place, query[mark] = measured[0], not query[mark]
+        cells[place]["query"] = json.dumps(query, sort_keys=True)
+        marked[cell_id(cells[place])] = mark
+    found = stale.stale(cells, made.source, lineage)
+    assert found.keys() == marked.keys()
+    assert all("separated best" in line for why in found.values() for line in why)

@@ -32,11 +32,16 @@ def askings(case: Case, rollouts: int) -> Iterator[Asking]:
 
 
 def scores(rows: list[dict], questions: list[dict]) -> dict[str, Outcome]:
-    """IF, IDP and their mean in the judgement whose mean is the highest; the first such where several are."""
+    """IF, IDP and their mean in the judgement whose mean is the highest; the first such where several are.
+
+    A judgement is of as many rollouts as one of scaling's candidates gets: of `TIMES` judgements the best is kept.
+    """
+    rollouts = max((row["rollout"] for row in rows), default=-1) + 1
+    each = max(1, rollouts // TIMES)
     judgements: dict[int, list[dict]] = defaultdict(list)
     for row in rows:
-        judgements[row["rollout"]].append(row)
-    found = [five.scores(judgements[rollout], questions) for rollout in sorted(judgements)]
+        judgements[row["rollout"] // each].append(row)
+    found = [five.scores(judgements[number], questions) for number in sorted(judgements)]
     whole = [one for one in found if one["qa_mllm"].status == "ok"]
     if not whole:
         why = found[0]["qa_mllm"] if found else outcome.missing("the sample has no questions")
