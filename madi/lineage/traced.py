@@ -89,10 +89,18 @@ def asked(cell: dict, source: Source) -> list[str]:
     """What a cell asks, a line a query."""
     queries = trace.queries(cell)
     if len(queries) == 2:
-        return ["By how many percent the first exceeds the second:", *map(words.asked, queries)]
+        return [
+            "By how many percent the first exceeds the second",
+            *(line for q in queries for line in lines(q, source)),
+        ]
     if queries:
-        return [words.asked(queries[0])]
+        return lines(queries[0], source)
     return [declared(cell, source)]
+
+
+def lines(query: Query, source: Source) -> list[str]:
+    """A query as lines, a term each."""
+    return [f"{term:<10} {said}" for term, said in words.asked(query, source.spec)]
 
 
 def declared(cell: dict, source: Source) -> str:

@@ -4,21 +4,43 @@ from __future__ import annotations
 
 from madi.tables import choose
 from madi.tables.board import Query
-from madi.tables.spec import Fact
+from madi.tables.spec import Fact, TablesSpec
 
-WHERE = {"complexity": "level", "last_turn": "being the last turn of a session"}
+BENCHMARKS = {
+    "emu_edit": "Emu-Edit",
+    "magicbrush": "MagicBrush",
+    "complex_edit": "Complex-Edit",
+    "idea_bench": "IDEA-Bench",
+    "geneval": "GenEval",
+}
+KINDS = {"task": "task", "complexity": "level", "tag": "tag", "last_turn": "the last turn of a session:"}
+STATISTICS = {
+    "mean": "the mean of {metric} over the samples",
+    "recall": "the share of samples with an edit that meets the bar",
+    "macro": "the mean of {metric} over the samples of each tag, then of the tags, unweighted",
+}
 
 
-def asked(query: Query) -> str:
-    """One query as sentences."""
-    said = [f"{statistic(query)} over the samples of {query.benchmark}{where(query)}, {edits(query)}."]
-    if query.select is not None and query.statistic != "recall":
-        said.append(choice(query))
+def asked(query: Query, spec: TablesSpec) -> list[tuple[str, str]]:
+    """What a query asks, as (term, words)."""
+    said = [
+        ("Benchmark", BENCHMARKS.get(query.benchmark, query.benchmark)),
+        ("System", system_of(query, spec)),
+        ("Pauses", listed(query.pauses)),
+        ("Seeds", "all there are" if query.seeds is None else listed(query.seeds)),
+        ("Choice", choice_of(query, spec)),
+    ]
+    if query.among is not None:
+        said.append(("Samples", f"the {query.among} that were scaled"))
+    for name, allowed in query.where.items():
+        said.append(("Only", f"{KINDS.get(name, name)} {listed(allowed).replace('_', ' ')}"))
+    metric = metric_of(query.parts, query.combine, spec)
+    number = STATISTICS[query.statistic].format(metric=metric) + (", in percent" if query.scale == 100 else "")
     if query.combine == "filtered":
-        said.append(
-            "A sample with IF above 7 and IDP below 3 is left out, one with IDP above 7 and IF below 3 weighs half."
+        number += (
+            "; a sample with IF above 7 and IDP below 3 is left out, one with IDP above 7 and IF below 3 weighs half"
         )
-    return " ".join(said)
+    return [*said, ("Number", number), ("Scores", ", ".join(query.parts))]
 
 
 def fact(said: Fact, run: str | None, benchmark: str | None) -> str:
@@ -29,36 +51,32 @@ def fact(said: Fact, run: str | None, benchmark: str | None) -> str:
     return f"Read from the configuration: {', '.join(paths) or 'nothing, the same for all'}."
 
 
-def statistic(query: Query) -> str:
-    unit = ", in percent," if query.scale == 100 else ""
-    if query.statistic == "recall":
-        rule = choose.RULES[query.select]
-        return f"The share with at least one edit whose {rule.guard} is {query.bar:.4g} or more,"
-    number = query.parts[0] if len(query.parts) == 1 else f"each edit's mean of {', '.join(query.parts)}"
-    if query.statistic == "macro":
-        return f"The unweighted mean over GenEval's tags of the mean of {number}{unit}"
-    return f"The mean of {number}{unit}"
-
-
-def where(query: Query) -> str:
-    parts = [f"{WHERE.get(name, name)} is {listed(values)}" for name, values in query.where.items()]
-    some = f" (the {query.among} that were scaled)" if query.among is not None else ""
-    return some + (f" whose {' and '.join(parts)}" if parts else "")
-
-
-def edits(query: Query) -> str:
-    pauses = f"pause {listed(query.pauses)}"
-    seeds = "every seed" if query.seeds is None else f"seed {listed(query.seeds)}"
-    return f"edited by {listed(query.editors)} at {pauses} and {seeds}"
-
-
-def choice(query: Query) -> str:
-    rule = choose.RULES[query.select]
-    among = f" among those whose {rule.guard} is {query.bar:.4g} or more" if rule.guard else ""
-    return f"Of each sample and editor the edit with the highest {rule.objective}{among} is taken."
-
-
 def listed(values: list) -> str:
-    """`8`, `8 or 16`, `8, 16 or 32`."""
-    words = [str(value) for value in values]
-    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+    return ", ".join(str(value) for value in values)
+
+
+def system_of(query: Query, spec: TablesSpec) -> str:
+    """The title of the system with these editors."""
+    for system in spec.systems.values():
+        if system.editors == query.editors:
+            return system.title
+    return listed(query.editors)
+
+
+def metric_of(parts: list[str], combine: str, spec: TablesSpec) -> str:
+    """The first metric of tables.yaml that is made of these scores in this way."""
+    for name, metric in spec.metrics.items():
+        if metric.parts == parts and metric.combine == combine:
+            return name
+    return listed(parts)
+
+
+def choice_of(query: Query, spec: TablesSpec) -> str:
+    """The rule by which one of a sample's edits is taken."""
+    if query.select is None:
+        return "none, all these edits count"
+    rule = choose.RULES[query.select]
+    best = f"of each sample the edit with the highest {metric_of([rule.objective], 'mean', spec)}"
+    if rule.guard is None:
+        return best
+    return f"{best} among those with {metric_of([rule.guard], 'mean', spec)} ≥ {query.bar:.3f}"

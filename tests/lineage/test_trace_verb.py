@@ -4,6 +4,7 @@ import csv
 import io
 
 import pytest
+import yaml
 from made_tables import rewritten
 from PIL import Image
 
@@ -13,6 +14,7 @@ from madi.lineage import shown, traced
 from madi.records import CELL, EDIT, SCORE, cell_id
 from madi.tables import words
 from madi.tables.board import Query
+from madi.tables.spec import TablesSpec
 from madi.tables.trace import name_of
 from madi.tables.workflow import Workflow
 
@@ -33,7 +35,7 @@ def test_a_cell_is_told_with_all_that_is_behind_it(whole, capsys):
     assert out.splitlines()[0] == NAME
     for said in (repr(cell["value"]), "(95 %)", "n         24 (0 excluded, 0 missing)", "0.927", cell["digest"]):
         assert said in out
-    assert "The mean of dino/source over the samples of emu_edit, edited by magd_ep at pause 0 and seed 0." in out
+    assert "Number     the mean of DINO over the samples" in out and "System     MAgD + EP" in out
     assert "the 10 highest and the 10 lowest" in out and "... 4 between" in out
     edit = next(row for row in shards.read(whole / "edits/magd_ep/edits.parquet", EDIT) if row["pause"] == 0)
     for said in (edit["weights_sha"], edit["config_sha"], "dino/source: made@00000000", "seeds: 0", "magd_ep: run, "):
@@ -154,22 +156,21 @@ ASKED = dict(benchmark="emu_edit", editors=["a", "b"], pauses=[0, 8, 16], seeds=
 @pytest.mark.parametrize(
     "more, said",
     [
-        ({}, "The mean of dino/source over the samples of emu_edit, edited by a or b at pause 0, 8 or 16 and seed 0."),
-        ({"select": "best_dino"}, "Of each sample and editor the edit with the highest dino/source is taken."),
+        ({}, ("Number", "the mean of DINO over the samples")),
+        ({}, ("Pauses", "0, 8, 16")),
+        ({"select": "best_dino"}, ("Choice", "of each sample the edit with the highest DINO")),
         (
             {"select": "dino_at_least", "bar": 0.9},
-            "highest clip_dir/source among those whose dino/source is 0.9 or more",
+            ("Choice", "of each sample the edit with the highest CLIP-Dir among those with DINO ≥ 0.900"),
         ),
-        (
-            {"select": "dino_at_least", "bar": 0.9, "statistic": "recall"},
-            "share with at least one edit whose dino/source",
-        ),
-        ({"statistic": "macro"}, "The unweighted mean over GenEval's tags of the mean of dino/source"),
-        ({"where": {"task": ["add", "text"]}}, "the samples of emu_edit whose task is add or text, edited"),
-        ({"scale": 100.0}, "The mean of dino/source, in percent, over"),
-        ({"seeds": None}, "and every seed."),
-        ({"parts": ["x/judge", "y/judge"]}, "The mean of each edit's mean of x/judge, y/judge over"),
+        ({"where": {"task": ["add", "text"]}}, ("Only", "task add, text")),
+        ({"scale": 100.0}, ("Number", "the mean of DINO over the samples, in percent")),
+        ({"seeds": None}, ("Seeds", "all there are")),
+        ({"among": 500}, ("Samples", "the 500 that were scaled")),
+        ({"parts": ["x/judge", "y/judge"]}, ("Number", "the mean of x/judge, y/judge over the samples")),
     ],
 )
 def test_what_is_asked_is_said_in_words(more, said):
-    assert said in words.asked(Query(**ASKED | more))
+    with open("config/tables.yaml") as file:
+        spec = TablesSpec.model_validate(yaml.safe_load(file))
+    assert said in words.asked(Query(**ASKED | more), spec)

@@ -10,8 +10,8 @@ import pytest
 
 from madi import shards
 from madi.records import SAMPLE
-from madi.tables import grids, page, trace
-from madi.tables.page import cells, gallery, words
+from madi.tables import grids, page, trace, words
+from madi.tables.page import cells, gallery
 
 
 @pytest.fixture(scope="module")

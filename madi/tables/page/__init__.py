@@ -16,9 +16,9 @@ from madi.tables.board import Board
 from madi.tables.page import cells as cells_
 from madi.tables.page import gallery, more
 from madi.tables.page.views import plot_uri, table_view
-from madi.tables.page.words import BENCHMARKS
 from madi.tables.sources import bars_in, prints_of, read_samples
 from madi.tables.spec import TablesSpec
+from madi.tables.words import BENCHMARKS
 
 LIMIT_MB = 25
 HERE = Path(__file__).parent

@@ -9,8 +9,8 @@ from madi.tables import trace
 from madi.tables.board import Board, Query
 from madi.tables.build import ask_board
 from madi.tables.page.gallery import Card
-from madi.tables.page.words import asked, system_of
 from madi.tables.spec import TablesSpec
+from madi.tables.words import asked, system_of
 from madi.tables.write import View, view
 
 END = 12  # samples shown at each end of a cell's values

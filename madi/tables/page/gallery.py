@@ -12,8 +12,8 @@ from madi.records import EDIT
 from madi.samples import load
 from madi.tables import grids
 from madi.tables.board import Board
-from madi.tables.page.words import BENCHMARKS
 from madi.tables.spec import TablesSpec
+from madi.tables.words import BENCHMARKS
 
 MAIN, LOOKED_AT = "magd_ep", ("emu_edit", "magicbrush")  # whose edits, and on what, the extremes are of
 DIR, JUDGE = "clip_dir/source", "qa_mllm/judge"
