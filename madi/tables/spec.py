@@ -125,7 +125,10 @@ class Block(Ask):
 
 
 class Table(Strict):
+    """name: what it is called, where it has no number of the paper's."""
+
     title: str
+    name: str | None = None
     caption: str = ""
     blocks: dict[str, Block]
 

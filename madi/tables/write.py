@@ -117,7 +117,7 @@ def as_csv(name: str, table: Table, cells: Cells, spec: TablesSpec) -> str:
 
 
 def as_markdown(name: str, table: Table, cells: Cells, bars: dict, spec: TablesSpec) -> str:
-    lines = [f"# {table_name(name)}. {heading(table.title, bars, spec)}", ""]
+    lines = [f"# {table_name(name, table.name)}. {heading(table.title, bars, spec)}", ""]
     if table.caption:
         lines += [heading(table.caption, bars, spec), ""]
     for key, block in table.blocks.items():
@@ -163,7 +163,7 @@ def as_tex(name: str, table: Table, cells: Cells, bars: dict, spec: TablesSpec) 
     """A float for booktabs and graphicx: the caption, one tabular a block, no wider than the page, and the notes that
     say what bold and the marks mean."""
     said = f"{heading(table.title, bars, spec)}. {heading(table.caption, bars, spec)}".strip()
-    lines = [f"% {tex(table_name(name))}", r"\begin{table}", r"\centering", rf"\caption{{{tex(said)}}}"]
+    lines = [f"% {tex(table_name(name, table.name))}", r"\begin{table}", r"\centering", rf"\caption{{{tex(said)}}}"]
     for key, block in table.blocks.items():
         if block.title:
             lines.append(rf"\par\medskip\textbf{{{tex(block.title)}}}\par")
@@ -232,24 +232,10 @@ def tex_cell(shown: View) -> str:
     return text + tex(MARKS.get(shown.note, "")) + (rf" {{\tiny {small}}}" if small else "")
 
 
-NAMES = {
-    "complex_edit": "Complex-Edit",
-    "idea_bench": "IDEA-Bench",
-    "magicbrush": "MagicBrush",
-    "by_task": "By task",
-    "cost": "Cost",
-    "figure_complexity": "Complexity",
-    "figure_pauses": "Pause counts",
-    "figure_frontier": "Frontier",
-}
-
-
-def table_name(name: str) -> str:
-    """What a table or figure is called: the paper's number, or a name."""
-    if name in NAMES:
-        return NAMES[name]
-    kind, _, number = name.partition("_")
-    return f"Figure {number}" if kind == "figure" else f"Table {name}" if name.isdigit() else name
+def table_name(key: str, name: str | None = None) -> str:
+    """What a table or figure is called: its own name, or the paper's number."""
+    kind, _, number = key.partition("_")
+    return name or (f"Figure {number}" if kind == "figure" else f"Table {key}" if key.isdigit() else key)
 
 
 def texts(cells: list[dict], bars: dict, spec: TablesSpec) -> dict[str, str]:

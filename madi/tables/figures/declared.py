@@ -26,7 +26,7 @@ def draw(name: str, figure: Figure, cells: Cells, held_to: dict, spec: TablesSpe
     mine = {(row, column): cells[name, key, row, column] for row in block.rows for column in block.columns}
     drawn = PLOTS[figure.plot](block, panels(block), mine, spec)
     title = heading(figure.title, held_to, spec)
-    drawn.suptitle(f"{table_name(name)}. {title}" if name[-1].isdigit() else title, fontsize=10, x=0.01, ha="left")
+    drawn.suptitle(title if figure.name else f"{table_name(name)}. {title}", fontsize=10, x=0.01, ha="left")
     return drawn
 
 

@@ -48,7 +48,7 @@ def table_view(name: str, table: Table, cells: write.Cells, bars: dict, spec: Ta
         columns = [(heads[c][1], block.columns[c].extra, many) for c, many in zip(block.columns, sorts)]
         blocks.append(BlockView(block.title or "", spans([group for group, _ in heads.values()]), columns, rows))
     title, caption = (write.heading(text, bars, spec) for text in (table.title, table.caption))
-    return TableView(f"table-{name}", write.table_name(name), title, caption, blocks)
+    return TableView(f"table-{name}", write.table_name(name, table.name), title, caption, blocks)
 
 
 def colour_of(row: str, kind: str, block: Block, spec: TablesSpec) -> str:
