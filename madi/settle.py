@@ -173,6 +173,24 @@ def gpus(config: Config, name: str) -> int:
     return int(name in config.mllms and config.mllms[name].device == "cuda")
 
 
+def edit_gpus(config: Config, job: str) -> int:
+    """How many GPUs one edit job takes: one, if an editor of it computes on one."""
+    editors, ours = job_slice(config, job).editors.values(), config.edit.sampler.device == "cuda"
+    cuda = (e.pipeline.device == "cuda" if e.pipeline else ours and e.kind in (*WITH_BASE, "run") for e in editors)
+    return int(any(cuda))
+
+
+def edits_over_network(config: Config, job: str) -> bool:
+    """Whether an editor of one edit job is an endpoint."""
+    return any(editor.endpoint for editor in job_slice(config, job).editors.values())
+
+
+def score_gpus(config: Config, job: str) -> int:
+    """How many GPUs scoring one job's edits takes: one for GenEval's detector, if it computes on one."""
+    asked = {config.data.benchmarks[name].reader for name in asked_sets(config, job) if name in config.data.benchmarks}
+    return int(config.score.geneval.device == "cuda" and "geneval" in asked)
+
+
 def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:
     return model.TablesSlice(
         name=config.name,

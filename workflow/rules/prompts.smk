@@ -33,6 +33,8 @@ rule prompts_plan:
         mllms=reached(CONFIG.prompts.plans.provider),
     output:
         plans=f"{RESULTS}/prompts/plans/{{shard}}.parquet",
+    group:
+        together("plans", CONFIG.prompts.plans.provider)
     log:
         f"{LOGS}/prompts_plan/{{shard}}.log",
     benchmark:
@@ -40,8 +42,8 @@ rule prompts_plan:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000 + 30000 * settle.gpus(CONFIG, CONFIG.prompts.plans.provider),
-        runtime=720,
+        mem_mb=more(2000 + 30000 * settle.gpus(CONFIG, CONFIG.prompts.plans.provider)),
+        runtime=longer(720),
         gpu=settle.gpus(CONFIG, CONFIG.prompts.plans.provider),
     params:
         cache=f"{RESULTS}/asked/plans",
@@ -65,8 +67,8 @@ rule prompts_join:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=more(2000),
+        runtime=longer(60),
     message:
         "join the plans"
     shell:
@@ -80,6 +82,8 @@ rule prompts_questions:
         mllms=reached(CONFIG.prompts.questions.provider),
     output:
         questions=f"{RESULTS}/prompts/{{set}}/questions.parquet",
+    group:
+        together("questions", CONFIG.prompts.questions.provider)
     log:
         f"{LOGS}/prompts_questions/{{set}}.log",
     benchmark:
@@ -87,8 +91,8 @@ rule prompts_questions:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000 + 30000 * settle.gpus(CONFIG, CONFIG.prompts.questions.provider),
-        runtime=720,
+        mem_mb=more(2000 + 30000 * settle.gpus(CONFIG, CONFIG.prompts.questions.provider)),
+        runtime=longer(720),
         gpu=settle.gpus(CONFIG, CONFIG.prompts.questions.provider),
     params:
         cache=f"{RESULTS}/asked/questions",

@@ -39,6 +39,8 @@ rule tables_build:
         validity=f"{RESULTS}/tables/validity.csv",
         cells=f"{RESULTS}/cells.parquet",
         lineage=f"{RESULTS}/lineage.parquet",
+    group:
+        "tables"
     log:
         f"{LOGS}/tables_build.log",
     benchmark:
@@ -46,8 +48,8 @@ rule tables_build:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=more(4000),
+        runtime=longer(120),
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         edits=lambda wildcards, input: each("edits", input.edits),
@@ -75,6 +77,8 @@ rule tables_pictures:
             category="Pictures",
             caption="../report/grid.rst",
         ),
+    group:
+        "tables"
     log:
         f"{LOGS}/tables_pictures.log",
     benchmark:
@@ -82,8 +86,8 @@ rule tables_pictures:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more(4000),
+        runtime=longer(60),
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         edits=lambda wildcards, input: each("edits", input.edits),
@@ -114,6 +118,8 @@ rule tables_page:
     output:
         page=report(f"{RESULTS}/report.html", category="Report", caption="../report/page.rst"),
         made=f"{RESULTS}/provenance.json",
+    group:
+        "tables"
     log:
         f"{LOGS}/tables_page.log",
     benchmark:
@@ -121,8 +127,8 @@ rule tables_page:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more(4000),
+        runtime=longer(60),
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         edits=lambda wildcards, input: each("edits", input.edits),

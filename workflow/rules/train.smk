@@ -36,11 +36,11 @@ rule train_run:
         f"{TIMINGS}/train_run/{{run}}.tsv"
     conda:
         "../../environment.yml"
-    threads: CONFIG.threads
+    threads: CONFIG.threads * CONFIG.train.processes
     resources:
-        mem_mb=CONFIG.train.memory_mb,
+        mem_mb=more(CONFIG.train.memory_mb),
         gpu=CONFIG.train.processes * (CONFIG.train.device == "cuda"),
-        runtime=CONFIG.train.minutes,
+        runtime=CONFIG.train.minutes,  # not more at another attempt: that goes on where this one stopped
     params:
         launch=settle.launcher(CONFIG),
         # a go ends by itself before its limit, with room to start and to write a state
@@ -71,8 +71,8 @@ rule train_figure:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=more(8000),
+        runtime=longer(30),
     message:
         "draw what MAgD does to a target"
     shell:
