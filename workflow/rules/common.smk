@@ -65,7 +65,8 @@ def longer(minutes):
 
 def together(stage, name):
     """The group of a stage's jobs where who is asked by this name answers at once: several make one job of a cluster.
-    None where a model answers: that has a GPU to itself, or is reached where the network is, as no group is."""
+    None where a model answers: that has a GPU to itself, or is reached where the network is, as no group is.
+    """
     return None if name in CONFIG.mllms else stage
 
 

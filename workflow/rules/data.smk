@@ -50,12 +50,12 @@ rule data_prepare:
     output:
         samples=f"{RESULTS}/data/{{set}}/samples.json",
         report=f"{RESULTS}/data/{{set}}/report.json",
-    group:
-        "data"
     log:
         f"{LOGS}/data_prepare/{{set}}.log",
     benchmark:
         f"{TIMINGS}/data_prepare/{{set}}.tsv"
+    group:
+        "data"
     conda:
         "../../environment.yml"
     resources:

@@ -28,12 +28,12 @@ rule edit_shard:
     output:
         edits=f"{RESULTS}/edits/{{job}}/edits.parquet",
         contact=f"{RESULTS}/edits/{{job}}/contact.jpg",
-    wildcard_constraints:
-        job="|".join(job for job in JOBS if not settle.edits_over_network(CONFIG, job)) or "none",
     log:
         f"{LOGS}/edit_shard/{{job}}.log",
     benchmark:
         f"{TIMINGS}/edit_shard/{{job}}.tsv"
+    wildcard_constraints:
+        job="|".join(job for job in JOBS if not settle.edits_over_network(CONFIG, job)) or "none",
     conda:
         "../../environment.yml"
     threads: CONFIG.threads

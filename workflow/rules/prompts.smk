@@ -33,12 +33,12 @@ rule prompts_plan:
         mllms=reached(CONFIG.prompts.plans.provider),
     output:
         plans=f"{RESULTS}/prompts/plans/{{shard}}.parquet",
-    group:
-        together("plans", CONFIG.prompts.plans.provider)
     log:
         f"{LOGS}/prompts_plan/{{shard}}.log",
     benchmark:
         f"{TIMINGS}/prompts_plan/{{shard}}.tsv"
+    group:
+        together("plans", CONFIG.prompts.plans.provider)
     conda:
         "../../environment.yml"
     resources:
@@ -82,12 +82,12 @@ rule prompts_questions:
         mllms=reached(CONFIG.prompts.questions.provider),
     output:
         questions=f"{RESULTS}/prompts/{{set}}/questions.parquet",
-    group:
-        together("questions", CONFIG.prompts.questions.provider)
     log:
         f"{LOGS}/prompts_questions/{{set}}.log",
     benchmark:
         f"{TIMINGS}/prompts_questions/{{set}}.tsv"
+    group:
+        together("questions", CONFIG.prompts.questions.provider)
     conda:
         "../../environment.yml"
     resources:

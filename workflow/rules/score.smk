@@ -31,12 +31,12 @@ rule score_judge:
         mllms=reached(CONFIG.score.judge),
     output:
         answers=f"{RESULTS}/answers/{{job}}/answers.parquet",
-    group:
-        together("judge", CONFIG.score.judge)
     log:
         f"{LOGS}/score_judge/{{job}}.log",
     benchmark:
         f"{TIMINGS}/score_judge/{{job}}.tsv"
+    group:
+        together("judge", CONFIG.score.judge)
     conda:
         "../../environment.yml"
     resources:

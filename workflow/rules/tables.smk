@@ -39,12 +39,12 @@ rule tables_build:
         validity=f"{RESULTS}/tables/validity.csv",
         cells=f"{RESULTS}/cells.parquet",
         lineage=f"{RESULTS}/lineage.parquet",
-    group:
-        "tables"
     log:
         f"{LOGS}/tables_build.log",
     benchmark:
         f"{TIMINGS}/tables_build.tsv"
+    group:
+        "tables"
     conda:
         "../../environment.yml"
     resources:
@@ -77,12 +77,12 @@ rule tables_pictures:
             category="Pictures",
             caption="../report/grid.rst",
         ),
-    group:
-        "tables"
     log:
         f"{LOGS}/tables_pictures.log",
     benchmark:
         f"{TIMINGS}/tables_pictures.tsv"
+    group:
+        "tables"
     conda:
         "../../environment.yml"
     resources:
@@ -118,12 +118,12 @@ rule tables_page:
     output:
         page=report(f"{RESULTS}/report.html", category="Report", caption="../report/page.rst"),
         made=f"{RESULTS}/provenance.json",
-    group:
-        "tables"
     log:
         f"{LOGS}/tables_page.log",
     benchmark:
         f"{TIMINGS}/tables_page.tsv"
+    group:
+        "tables"
     conda:
         "../../environment.yml"
     resources:

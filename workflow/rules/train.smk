@@ -38,9 +38,10 @@ rule train_run:
         "../../environment.yml"
     threads: CONFIG.threads * CONFIG.train.processes
     resources:
-        mem_mb=more(CONFIG.train.memory_mb),
+        # the same at every attempt, of which there may be many: each goes on where the one before stopped
+        mem_mb=CONFIG.train.memory_mb,
         gpu=CONFIG.train.processes * (CONFIG.train.device == "cuda"),
-        runtime=CONFIG.train.minutes,  # not more at another attempt: that goes on where this one stopped
+        runtime=CONFIG.train.minutes,
     params:
         launch=settle.launcher(CONFIG),
         # a go ends by itself before its limit, with room to start and to write a state
