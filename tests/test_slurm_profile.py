@@ -12,16 +12,17 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
+from madi import config, settle
+from madi.editors import Editor, EndpointEditor
+
 ROOT = Path(__file__).parent.parent
 RULES = {path.stem: path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk"))}
+JOB = re.compile(r"^( *)rule (\w+):\n(?:(?!\1rule).*\n)*?\1    resources: (.*)$", re.MULTILINE)
 PROFILE = yaml.safe_load((ROOT / "slurm/config.yaml").read_text())
-RULE = re.compile(r"^\s*(?:local)?rule (\w+):\n((?:\s{4,}.*\n|\n)+)", re.MULTILINE)
-# on the login node, where the network is: they fetch, or ask an endpoint
-NETWORK = {"data_fetch", "prompts_plan", "prompts_questions", "score_judge"}
 
 
 def plan(folder: Path, scale: str) -> list[dict]:
-    """What every job is planned with: rule, whether it is `local`, and its resources. Rules say what they do in a
+    """What every job is planned with: rule, whether it is `grouped`, and its resources. Rules say what they do in a
     message, and Snakemake shows nothing else then: here they say nothing."""
     for name in ("Snakefile", "config", "profiles", "assets", "environment.yml"):
         (folder / name).symlink_to(ROOT / name)
@@ -35,11 +36,8 @@ def plan(folder: Path, scale: str) -> list[dict]:
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     jobs = []
-    for part in re.split(r"^ *(?=(?:local)?rule \w+:$)", done.stdout, flags=re.MULTILINE)[1:]:
-        resources = re.search(r"^ *resources: (.*)$", part, re.MULTILINE)
-        asked = dict(pair.split("=", 1) for pair in resources[1].split(", "))
-        head = re.match(r"(local)?rule (\w+):", part)
-        jobs.append({"rule": head[2]} | {name: value for name, value in asked.items()})
+    for indent, rule, asked in JOB.findall(done.stdout):
+        jobs.append({"rule": rule, "grouped": bool(indent)} | dict(pair.split("=", 1) for pair in asked.split(", ")))
     return jobs
 
 
@@ -74,7 +72,7 @@ def test_the_profile_goes_with_the_default_one():
 
 
 def test_no_site_is_assumed_by_a_rule():
-    assert not re.search("slurm_|partition|account|qos|gres|constraint", "".join(RULES.values()))
+    assert not re.search(r"slurm_|partition=|account=|qos=|gres=|[^_]constraint=", "".join(RULES.values()))
 
 
 def test_every_job_of_the_paper_says_its_memory_and_minutes(paper):
@@ -85,7 +83,9 @@ def test_every_job_of_the_paper_says_its_memory_and_minutes(paper):
 
 
 def test_what_computes_on_a_gpu_asks_for_one(paper):
-    gpus = {rule: {int(job.get("gpu", 0)) for job in paper if job["rule"] == rule} for rule in {j["rule"] for j in paper}}
+    gpus = {
+        rule: {int(job.get("gpu", 0)) for job in paper if job["rule"] == rule} for rule in {j["rule"] for j in paper}
+    }
     assert gpus["train_run"] == {4} and sum(job["rule"] == "train_run" for job in paper) == 7
     assert gpus["data_latents"] == {1}
     assert gpus["edit_shard"] == {0, 1}  # published edits are read
@@ -98,9 +98,25 @@ def test_trainings_have_the_processors_of_their_gpus():
     assert PROFILE["set-resources"]["train_run"]["cpus_per_gpu"] == 8
 
 
-def test_what_needs_the_network_stays_where_it_is(paper_local):
-    assert paper_local >= NETWORK
+def test_what_needs_the_network_stays_where_it_is():
+    assert re.search(r"^localrules:\n(    .*\n)*?    data_fetch,", RULES["data"], re.MULTILINE)
+    assert re.search(r"^localrules:\n(    .*\n)*?    edit_over_network,", RULES["edit"], re.MULTILINE)
+    for stage, rule in (("prompts", "prompts_plan"), ("prompts", "prompts_questions"), ("score", "score_judge")):
+        where = rf"^if settle.endpoint\(CONFIG, CONFIG[\w.]+\):\n\n    localrules:\n        {rule},"
+        assert re.search(where, RULES[stage], re.MULTILINE), rule
 
 
-def test_without_endpoints_only_fetching_does(demo_local):
-    assert "data_fetch" in demo_local and not demo_local & (NETWORK - {"data_fetch"})
+def test_no_group_holds_what_asks_an_endpoint(paper):
+    """A job in a group is never local."""
+    grouped = {job["rule"] for job in paper if job["grouped"]}
+    assert grouped == {"data_prepare", "tables_build", "tables_pictures", "tables_page"}
+
+
+def test_an_editor_behind_an_endpoint_is_asked_where_the_network_is():
+    paper = config.load(ROOT / "config/paper.yaml")
+    asked = EndpointEditor(url="https://images.example/v1", model="m")
+    paper.edit.editors["far"] = Editor(kind="endpoint", endpoint=asked, job="magd")
+    found = {job: settle.edits_over_network(paper, job) for job in ("magd", "ft")}
+    assert found == {"magd": True, "ft": False}
+    paper.edit.asks["geneval"].editors.append("far")
+    assert settle.edits_over_network(paper, "magd")

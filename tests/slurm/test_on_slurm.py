@@ -117,7 +117,7 @@ def test_a_gpu_is_asked_for_and_given(cluster, tmp_path):
     """A rule of four GPUs by the profile: in the partition that has some, on one node, called once."""
     (tmp_path / "Snakefile").write_text(
         'rule four:\n    output: "four.txt"\n    resources: gpu=4, mem_mb=1000, runtime=5\n'
-        '    shell: "echo $(squeue -h -j $SLURM_JOB_ID -o \'%P %D\') $CUDA_VISIBLE_DEVICES >> {output}"\n'
+        "    shell: \"echo $(squeue -h -j $SLURM_JOB_ID -o '%P %D') $CUDA_VISIBLE_DEVICES >> {output}\"\n"
     )
     Path(tmp_path / "config").symlink_to(Path(__file__).parent.parent.parent / "config")
     words = [*QUICK, "--profile", "config/slurm", *HASTE]

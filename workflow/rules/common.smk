@@ -16,6 +16,10 @@ try:
 except MadiError as problem:
     raise WorkflowError(str(problem))
 
+# Changed code reruns nothing by itself: what other code has trained stands, and is named.
+if not workflow.remote_exec and not workflow.subprocess_exec:
+    settle.warn_of_other_code(CONFIG)
+
 RESULTS = f"results/{CONFIG.name}"
 LOGS = f"{RESULTS}/logs"
 TIMINGS = f"{RESULTS}/timings"
