@@ -13,7 +13,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup  # two
 REPORT := results/demo/report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo smoke test test-slow test-faults tools lint lock unlock clean
+.PHONY: help venv demo smoke test test-slow test-faults test-slurm tools lint lock unlock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,13 +31,21 @@ smoke: venv  ## the same workflow, as small as it goes
 	@$(BIN)/python -m madi.watch $(SNAKEMAKE) --configfile config/smoke.yaml
 
 test: venv  ## all tests but the slow ones
-	$(PYTEST) -m "not slow and not faults"
+	$(PYTEST) -m "not slow and not faults and not slurm"
 
 test-slow: venv  ## the slow tests
-	$(PYTEST) -m "slow and not faults"
+	$(PYTEST) -m "slow and not faults and not slurm"
 
 test-faults: venv  ## trainings killed by the dozen at random moments, all to the same bits
 	$(PYTEST) -m faults
+
+test-slurm: venv  ## the workflow through a SLURM of its own, from Debian's packages
+	@export PATH="$$PATH:/usr/sbin:/sbin"; \
+	has() { for daemon in munged slurmctld slurmd; do [ -x "$$(command -v $$daemon)" ] || return 1; done; }; \
+	if ! has && [ "$$(id -u)" = 0 ] && [ -x "$$(command -v apt-get)" ]; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends slurm-wlm munge > /dev/null; fi; \
+	if has; then OMP_NUM_THREADS=1 timeout -k 10 3000 $(BIN)/python -m pytest -m slurm tests/slurm; \
+	else echo "skipped: no SLURM here, and installing it takes root and apt-get; nothing was tested through one"; fi
 
 tools:  ## what the tests of the report and of LaTeX need besides: chromium and a small TeX, from Debian's packages
 	@if [ -x "$$(command -v chromium)" ] && [ -x "$$(command -v pdflatex)" ]; then echo "chromium and pdflatex are there"; \

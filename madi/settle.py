@@ -4,6 +4,7 @@ The rules write a slice to `results/<name>/<part>/config.json` from Snakemake's 
 the jobs behind it rerun, when its own content changes. Slices hold no file that a rule makes: those are the rules'.
 """
 
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from madi.config import Config
 from madi.editors import Editor, EditorSlice
 from madi.mllms import Identity
 from madi.settings import BenchmarkSet, Source, TuneSet
+from madi.shards import read_json
 from madi.values import Hub
 
 WITH_BASE = {"base", "truth_vae"}  # kinds of editor that load the base's weights
@@ -173,6 +175,24 @@ def gpus(config: Config, name: str) -> int:
     return int(name in config.mllms and config.mllms[name].device == "cuda")
 
 
+def edit_gpus(config: Config, job: str) -> int:
+    """How many GPUs one edit job takes: one, if an editor of it computes on one."""
+    editors, ours = job_slice(config, job).editors.values(), config.edit.sampler.device == "cuda"
+    cuda = (e.pipeline.device == "cuda" if e.pipeline else ours and e.kind in (*WITH_BASE, "run") for e in editors)
+    return int(any(cuda))
+
+
+def edits_over_network(config: Config, job: str) -> bool:
+    """Whether an editor of one edit job is an endpoint."""
+    return any(editor.endpoint for editor in job_slice(config, job).editors.values())
+
+
+def score_gpus(config: Config, job: str) -> int:
+    """How many GPUs scoring one job's edits takes: one for GenEval's detector, if it computes on one."""
+    asked = {config.data.benchmarks[name].reader for name in asked_sets(config, job) if name in config.data.benchmarks}
+    return int(config.score.geneval.device == "cuda" and "geneval" in asked)
+
+
 def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:
     return model.TablesSlice(
         name=config.name,
@@ -188,6 +208,18 @@ def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:
         asks=list(config.edit.asks.values()),
         **config.tables.model_dump(exclude={"file"}),
     )
+
+
+def warn_of_other_code(config: Config) -> None:
+    """Name the trainings that other code than this has made. They stand: settings rerun a job, code does not."""
+    told = {name: Path(f"results/{config.name}/runs/{name}/run.json") for name in config.train.runs}
+    told = {name: path for name, path in told.items() if path.exists()}
+    now = provenance.code_sha() if told else None
+    others = [name for name, path in told.items() if read_json(path).get("code") != now]
+    if others:
+        shown = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+        do = "they stand; `--forcerun train_run` trains them anew"
+        print(f"warning: other code than this has trained {shown}: {do}", file=sys.stderr)
 
 
 def launcher(config: Config) -> str:

@@ -77,7 +77,7 @@ def lines(output: Iterator[str], clocked=time.monotonic) -> Iterator[str]:
             yield LOCKED
             return
         failed = failed or bool(FAILURE.match(line))
-        if failed or line.startswith("Nothing to be done"):
+        if failed or line.startswith(("Nothing to be done", "warning: ")):
             yield line
         elif line.startswith("Job stats:"):
             counting, forecast.left = True, Counter()

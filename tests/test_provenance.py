@@ -1,10 +1,11 @@
 import hashlib
+from pathlib import Path
 
 import pytest
 
-from madi import provenance
+from madi import config, provenance, settle
 from madi.errors import MadiError
-from madi.shards import read_json
+from madi.shards import read_json, write_json
 
 
 def test_file_sha_is_sha256(tmp_path):
@@ -43,3 +44,14 @@ def test_provenance_holds_facts_versions_and_no_names_of_the_machine(tmp_path):
     assert facts["hardware"]["cores"] >= 1
     assert facts["code"] == provenance.code_sha()
     assert platform.node() not in path.read_text() and str(tmp_path) not in path.read_text()
+
+
+def test_runs_of_other_code_are_named_and_those_of_this_are_not(tmp_path, monkeypatch, capsys):
+    smoke = config.load(Path(__file__).parent.parent / "config/smoke.yaml")
+    monkeypatch.chdir(tmp_path)
+    for run, code in (("ft_ep", provenance.code_sha()), ("magd_ep", "another")):
+        Path(f"results/smoke/runs/{run}").mkdir(parents=True)
+        write_json(f"results/smoke/runs/{run}/run.json", {"code": code})
+    settle.warn_of_other_code(smoke)
+    said = capsys.readouterr().err
+    assert said.startswith("warning: other code than this has trained magd_ep:") and said.count("\n") == 1

@@ -61,3 +61,8 @@ def test_a_locked_folder_is_one_line():
 
 def test_the_exit_code_is_the_command_s():
     assert watch.main(["false"]) == 1 and watch.main(["true"]) == 0
+
+
+def test_a_warning_is_passed_on():
+    warning = "warning: other code than this has trained ft: they stand"
+    assert shown(warning, *STATS)[0] == warning

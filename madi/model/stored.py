@@ -108,6 +108,9 @@ def tokenizer(folder: Path, name: object, where: Path):
     if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedTokenizerBase)):
         raise MadiError(f"unknown tokenizer class {name!r}", where=where)
     try:
-        return kind.from_pretrained(folder)
+        found = kind.from_pretrained(folder)
     except Exception as fault:  # the tokenizers library raises nothing narrower for a broken file
         raise MadiError(f"cannot be read ({fault})", where=folder, expected="a tokenizer") from None
+    for name in ("local_files_only", "is_local"):  # it would be saved with how it was loaded: otherwise where offline
+        found.init_kwargs.pop(name, None)
+    return found

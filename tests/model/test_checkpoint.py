@@ -66,6 +66,15 @@ def test_equal_weights_give_equal_files_wherever_they_were_loaded_from(folder, t
     assert held[0] == held[1]
 
 
+def test_a_machine_without_network_saves_the_same_files(folder, tmp_path, monkeypatch):
+    """A cluster's jobs are told that there is none."""
+    for place, offline in (("one", False), ("two", True)):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+        checkpoint.save(tmp_path / place, checkpoint.load(folder))
+    name = "tokenizer/tokenizer_config.json"
+    assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
 def test_saving_replaces_an_older_folder_as_a_whole(folder, tiny_weights):
     checkpoint.save(folder, tiny_weights(seed=1))
     assert not (folder / checkpoint.MASK_TOKENS).exists()

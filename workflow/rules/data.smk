@@ -1,6 +1,7 @@
 # Stage 1: samples of every set, and latents of the training set.
 localrules:
     data,
+    data_fetch,  # needs the network
 
 
 BENCHMARK_SETS = list(CONFIG.data.benchmarks)
@@ -26,8 +27,8 @@ rule data_fetch:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=1440,
+        mem_mb=more(2000),
+        runtime=longer(1440),
     params:
         options=lambda wildcards: FETCHES[wildcards.thing].options,
     message:
@@ -53,11 +54,13 @@ rule data_prepare:
         f"{LOGS}/data_prepare/{{set}}.log",
     benchmark:
         f"{TIMINGS}/data_prepare/{{set}}.tsv"
+    group:
+        "data"
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=more(2000),
+        runtime=longer(120),
     params:
         against=lambda wildcards: (
             ""
@@ -90,8 +93,8 @@ rule data_latents:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000 if CONFIG.data.latents.device == "cpu" else 12000,
-        runtime=240,
+        mem_mb=more(4000 if CONFIG.data.latents.device == "cpu" else 12000),
+        runtime=longer(240),
         gpu=int(CONFIG.data.latents.device == "cuda"),
     params:
         base=lambda wildcards: CONFIG.model.base,
@@ -118,8 +121,8 @@ rule data_check:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=more(2000),
+        runtime=longer(120),
     params:
         parts=lambda wildcards, input: each("part", input.parts),
     message:

@@ -1,6 +1,10 @@
 # Stage 4: one job for the editors that share it, over all their benchmarks, pause counts and seeds.
 localrules:
     edit,
+    edit_over_network,
+
+
+EDIT_GPUS = {job: settle.edit_gpus(CONFIG, job) for job in JOBS}
 
 
 rule edit:
@@ -28,12 +32,15 @@ rule edit_shard:
         f"{LOGS}/edit_shard/{{job}}.log",
     benchmark:
         f"{TIMINGS}/edit_shard/{{job}}.tsv"
+    wildcard_constraints:
+        job="|".join(job for job in JOBS if not settle.edits_over_network(CONFIG, job)) or "none",
     conda:
         "../../environment.yml"
     threads: CONFIG.threads
     resources:
-        mem_mb=4000,
-        runtime=1440,
+        mem_mb=lambda wildcards, attempt: grown(4000 + 28000 * EDIT_GPUS[wildcards.job], attempt),
+        runtime=longer(1440),
+        gpu=lambda wildcards: EDIT_GPUS[wildcards.job],
     params:
         samples=lambda wildcards: options(
             "benchmark", f"{RESULTS}/data/{{}}/samples.json", settle.asked_sets(CONFIG, wildcards.job)
@@ -46,3 +53,9 @@ rule edit_shard:
     shell:
         "madi edit shard --config {input.config} {params.samples} {params.weights}"
         " --out {output.edits} --contact {output.contact} --log {log}"
+
+
+# Who asks an endpoint for edits runs where the network is.
+use rule edit_shard as edit_over_network with:
+    wildcard_constraints:
+        job="|".join(job for job in JOBS if settle.edits_over_network(CONFIG, job)) or "none",

@@ -32,8 +32,8 @@ rule pretrain_part:
         "../../environment.yml"
     threads: PRETRAINED.threads
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=more(4000),
+        runtime=longer(240),
     params:
         folder=lambda wildcards: {"clip": "assets/tiny/clip", "vit": "assets/tiny/dino"}.get(
             wildcards.what, f"results/pretrain/state/{wildcards.what}"
@@ -62,8 +62,8 @@ rule pretrain_base:
         "../../environment.yml"
     threads: PRETRAINED.threads
     resources:
-        mem_mb=6000,
-        runtime=240,
+        mem_mb=more(6000),
+        runtime=longer(240),
     params:
         folder="assets/tiny/omnigen",
         config=PRETRAIN,

@@ -37,11 +37,13 @@ rule prompts_plan:
         f"{LOGS}/prompts_plan/{{shard}}.log",
     benchmark:
         f"{TIMINGS}/prompts_plan/{{shard}}.tsv"
+    group:
+        together("plans", CONFIG.prompts.plans.provider)
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000 + 30000 * settle.gpus(CONFIG, CONFIG.prompts.plans.provider),
-        runtime=720,
+        mem_mb=more(2000 + 30000 * settle.gpus(CONFIG, CONFIG.prompts.plans.provider)),
+        runtime=longer(720),
         gpu=settle.gpus(CONFIG, CONFIG.prompts.plans.provider),
     params:
         cache=f"{RESULTS}/asked/plans",
@@ -65,8 +67,8 @@ rule prompts_join:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=more(2000),
+        runtime=longer(60),
     message:
         "join the plans"
     shell:
@@ -84,11 +86,13 @@ rule prompts_questions:
         f"{LOGS}/prompts_questions/{{set}}.log",
     benchmark:
         f"{TIMINGS}/prompts_questions/{{set}}.tsv"
+    group:
+        together("questions", CONFIG.prompts.questions.provider)
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=2000 + 30000 * settle.gpus(CONFIG, CONFIG.prompts.questions.provider),
-        runtime=720,
+        mem_mb=more(2000 + 30000 * settle.gpus(CONFIG, CONFIG.prompts.questions.provider)),
+        runtime=longer(720),
         gpu=settle.gpus(CONFIG, CONFIG.prompts.questions.provider),
     params:
         cache=f"{RESULTS}/asked/questions",

@@ -10,6 +10,9 @@ if settle.endpoint(CONFIG, CONFIG.score.judge):
         score_judge,
 
 
+SCORE_GPUS = {job: settle.score_gpus(CONFIG, job) for job in JOBS}
+
+
 rule score:
     input:
         expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
@@ -32,11 +35,13 @@ rule score_judge:
         f"{LOGS}/score_judge/{{job}}.log",
     benchmark:
         f"{TIMINGS}/score_judge/{{job}}.tsv"
+    group:
+        together("judge", CONFIG.score.judge)
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000 + 30000 * settle.gpus(CONFIG, CONFIG.score.judge),
-        runtime=1440,
+        mem_mb=more(4000 + 30000 * settle.gpus(CONFIG, CONFIG.score.judge)),
+        runtime=longer(1440),
         gpu=settle.gpus(CONFIG, CONFIG.score.judge),
     params:
         samples=lambda wildcards: options(
@@ -80,8 +85,9 @@ rule score_shard:
         "../../environment.yml"
     threads: CONFIG.threads
     resources:
-        mem_mb=4000,
-        runtime=480,
+        mem_mb=lambda wildcards, attempt: grown(4000 + 8000 * SCORE_GPUS[wildcards.job], attempt),
+        runtime=longer(480),
+        gpu=lambda wildcards: SCORE_GPUS[wildcards.job],
     params:
         samples=lambda wildcards: options(
             "benchmark", f"{RESULTS}/data/{{}}/samples.json", settle.asked_sets(CONFIG, wildcards.job)

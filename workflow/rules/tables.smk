@@ -43,11 +43,13 @@ rule tables_build:
         f"{LOGS}/tables_build.log",
     benchmark:
         f"{TIMINGS}/tables_build.tsv"
+    group:
+        "tables"
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=more(4000),
+        runtime=longer(120),
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         edits=lambda wildcards, input: each("edits", input.edits),
@@ -79,11 +81,13 @@ rule tables_pictures:
         f"{LOGS}/tables_pictures.log",
     benchmark:
         f"{TIMINGS}/tables_pictures.tsv"
+    group:
+        "tables"
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more(4000),
+        runtime=longer(60),
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         edits=lambda wildcards, input: each("edits", input.edits),
@@ -118,11 +122,13 @@ rule tables_page:
         f"{LOGS}/tables_page.log",
     benchmark:
         f"{TIMINGS}/tables_page.tsv"
+    group:
+        "tables"
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=more(4000),
+        runtime=longer(60),
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         edits=lambda wildcards, input: each("edits", input.edits),

@@ -36,8 +36,9 @@ rule train_run:
         f"{TIMINGS}/train_run/{{run}}.tsv"
     conda:
         "../../environment.yml"
-    threads: CONFIG.threads
+    threads: CONFIG.threads * CONFIG.train.processes
     resources:
+        # the same at every attempt, of which there may be many: each goes on where the one before stopped
         mem_mb=CONFIG.train.memory_mb,
         gpu=CONFIG.train.processes * (CONFIG.train.device == "cuda"),
         runtime=CONFIG.train.minutes,
@@ -71,8 +72,8 @@ rule train_figure:
     conda:
         "../../environment.yml"
     resources:
-        mem_mb=8000,
-        runtime=30,
+        mem_mb=more(8000),
+        runtime=longer(30),
     message:
         "draw what MAgD does to a target"
     shell:
