@@ -229,6 +229,7 @@ class TablesSlice(Part):
     sampler: Sampler
     editors: dict[Name, Editor]
     asks: list[Ask]
+    shards: Count = 1
 
 
 def edit_sha(editor: EditorSlice, sampler: Sampler, size_px: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from madi import provenance, settle, shards
@@ -21,7 +22,11 @@ PICTURES = ["sample_id", "sources", "target", "sha256"]
 def missing(workflow: Workflow) -> list[Finding]:
     """Files that the tables are made from, or are, and that are gone."""
     root = workflow.folder
-    wanted = [*workflow.samples.values(), *workflow.edits.values(), *workflow.scores.values(), workflow.reported]
+    wanted = [
+        *workflow.samples.values(),
+        *chain(*workflow.edits.values(), *workflow.scores.values()),
+        workflow.reported,
+    ]
     wanted += [root / "cells.parquet", root / "lineage.parquet"]
     return [Finding("files", str(path), "no such file") for path in wanted if not path.is_file()]
 
