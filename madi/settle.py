@@ -12,7 +12,7 @@ from shlex import quote
 from typing import Any
 
 from madi import config as model
-from madi import configfile, provenance
+from madi import configfile, grid_tables, provenance
 from madi import jobs as edit_jobs
 from madi.config import Config
 from madi.editors import Editor, EditorSlice
@@ -277,6 +277,11 @@ def files_in(folder: str) -> list[str]:
     """The files of a model folder, which are inputs of the jobs that load it. Its provenance tells of a time, and is
     none: equal weights rebuilt rerun nothing."""
     return [str(Path(folder, name)) for name in provenance.files_in(folder)]
+
+
+def declared(config: Config) -> dict[str, Any]:
+    """The content of a scale's file of table specifications, with what its grids add."""
+    return grid_tables.declared(table_file(config.tables.file), config.grids)
 
 
 @lru_cache

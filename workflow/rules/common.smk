@@ -11,7 +11,7 @@ from madi.errors import MadiError
 try:
     CONFIG = scales.parse(config)
     check.check_files(CONFIG)
-    DECLARED = settle.table_file(CONFIG.tables.file)
+    DECLARED = settle.declared(CONFIG)
     SLICES = settle.slices(CONFIG, DECLARED)
 except MadiError as problem:
     raise WorkflowError(str(problem))
