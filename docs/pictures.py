@@ -30,7 +30,7 @@ def firsts() -> dict[str, samples.Sample]:
 
 def edits_of(editor: str, wanted: set[str]) -> dict[str, np.ndarray]:
     """Edits at pause 0 and seed 0, by sample."""
-    rows = shards.stream(DEMO / f"edits/{editor}/edits.parquet", EDIT)
+    rows = shards.stream(DEMO / f"edits/{editor}/00000.parquet", EDIT)
     mine = (
         r
         for r in rows

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from madi import configfile
+from madi import configfile, grids
 from madi.editors import Editor, EditorSlice
 from madi.errors import MadiError
+from madi.grids import Grid
 from madi.mllms import Identity, Mllm
 from madi.settings import (
     Ask,
@@ -51,6 +52,7 @@ class Config(Part):
     size_px: Annotated[int, Field(ge=16, multiple_of=16)]
     data: Data
     mllms: dict[Name, Mllm] = {}
+    grids: dict[Name, Grid] = {}
     prompts: Prompts
     model: Weights
     train: Train
@@ -60,12 +62,15 @@ class Config(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_runs(cls, raw: Any) -> Any:
-        return configfile.fill_runs(raw)
+    def _fill_in(cls, raw: Any) -> Any:
+        return grids.fill(configfile.fill_runs(raw))
 
     @model_validator(mode="after")
     def _names_meet(self) -> "Config":
         """Editors name known runs; asks name known editors and benchmarks that have data; every editor is asked."""
+        for name, grid in self.grids.items():
+            for i, benchmark in enumerate(grid.benchmarks):
+                configfile.known(benchmark, ["validation", *self.data.benchmarks], ("grids", name, "benchmarks", i))
         for name, editor in self.edit.editors.items():
             configfile.known(editor.run, [None, *self.train.runs], ("edit", "editors", name, "run"))
         for name, ask in self.edit.asks.items():
@@ -229,6 +234,7 @@ class TablesSlice(Part):
     sampler: Sampler
     editors: dict[Name, Editor]
     asks: list[Ask]
+    shards: Count = 1
 
 
 def edit_sha(editor: EditorSlice, sampler: Sampler, size_px: int) -> str:

@@ -62,7 +62,7 @@ def read(path: str | Path) -> Source:
         problem = " ".join(str(getattr(bad, "problem", bad)).split())
         raise MadiError(f"broken YAML: {problem}", where=f"{path}{line}", expected="a YAML mapping") from None
     if not isinstance(content, dict):
-        raise MadiError(f"found {_short(content)}", where=path, expected="a YAML mapping")
+        raise MadiError(f"found {short(content)}", where=path, expected="a YAML mapping")
     try:
         _no_repeats(tree, (), str(path))
     except RecursionError:
@@ -107,7 +107,7 @@ def known(name: Any, names: Iterable[Any], key: Key) -> None:
     names = list(names)
     if name not in names:
         allowed = [str(n) for n in names if n is not None]
-        raise KeyProblem(key, f"found {_short(name)}", _one_of(allowed), _nearest(name, allowed))
+        raise KeyProblem(key, f"found {short(name)}", one_of(allowed), nearest(name, allowed))
 
 
 def explain(
@@ -124,21 +124,21 @@ def explain(
         )
     problems = sorted(bad.errors(), key=lambda p: p["type"] != "extra_forbidden")
     first, key = problems[0], tuple(part for part in problems[0]["loc"] if part != "[key]")
-    found, do = f"found {_short(first['input'])}", None
+    found, do = f"found {short(first['input'])}", None
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
-        names = sorted(_fields(model, key[:-1]))
-        found, expected, do = "unknown key", _one_of(names), _nearest(key[-1], names)
+        names = sorted(fields(model, key[:-1]))
+        found, expected, do = "unknown key", one_of(names), nearest(key[-1], names)
     elif first["type"] == "missing":
         found, expected = "this key is missing", "a value"
     elif first["loc"] and first["loc"][-1] == "[key]":
         found, do = (
-            f"found the key {_short(key[-1])}",
-            _nearest(key[-1], first.get("ctx", {}).get("expected", "").split("'")),
+            f"found the key {short(key[-1])}",
+            nearest(key[-1], first.get("ctx", {}).get("expected", "").split("'")),
         )
     elif first["type"] in ("model_type", "dict_type"):
         expected = "a mapping"
-    elif first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] in SAID:
+    if first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] in SAID:
         expected = SAID[first["ctx"]["pattern"]]
     if may_be_secret(key, first["input"]):
         found = "found something else (not shown, should it be a secret)"
@@ -150,13 +150,23 @@ def may_be_secret(key: Key, value: object) -> bool:
     return key[-1:] == ("key",) or (key[-1:] == ("url",) and any(mark in str(value) for mark in "@?"))
 
 
-def _fields(model: type[BaseModel], key: Key) -> set[str]:
+def fields(model: type[BaseModel], key: Key) -> set[str]:
     """The keys allowed at `key`, by descending through models, dicts and lists."""
     for part in key:
         field = getattr(model, "model_fields", {}).get(part)
         annotation = field.annotation if field else model
         model = _inner(annotation)
     return set(getattr(model, "model_fields", {}))
+
+
+def free(model: type[BaseModel], key: Key) -> bool:
+    """Whether `key` leads to a mapping whose keys are names of one's own."""
+    field = getattr(model, "model_fields", {}).get(key[0]) if key else None
+    if field is None:
+        return False
+    if len(key) > 1:
+        return free(_inner(field.annotation), key[1:])
+    return getattr(field.annotation, "__origin__", None) is dict
 
 
 def _inner(annotation: Any) -> Any:
@@ -203,15 +213,15 @@ def _dotted(key: Key) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key).lstrip(".")
 
 
-def _one_of(names: Sequence[str]) -> str:
+def one_of(names: Sequence[str]) -> str:
     return f"one of {', '.join(names)}" if names else "no key here"
 
 
-def _nearest(name: Any, names: Sequence[str]) -> str | None:
+def nearest(name: Any, names: Sequence[str]) -> str | None:
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     return f"did you mean `{close[0]}`?" if close else None
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     text = " ".join(repr(value).split())
     return text if len(text) <= 60 else f"{text[:57]}..."

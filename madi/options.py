@@ -22,6 +22,15 @@ def named_files(values: Iterable[str], option: str) -> dict[str, Path]:
     return found
 
 
+def shard_from(text: str, option: str) -> tuple[int, int]:
+    """`3/16`: the fourth of 16 shards, as (3, 16). Errors: MadiError for another form, or a shard that is none."""
+    number, _, count = text.partition("/")
+    whole = all(word.isascii() and word.isdigit() and len(word) < 10 for word in (number, count))
+    if not whole or int(number) >= int(count):
+        raise MadiError(f"found {text[:40]!r}", option, "NUMBER/COUNT, counted from 0: 0/4 to 3/4 for four shards")
+    return int(number), int(count)
+
+
 def number(value: float, option: str, most: float) -> float:
     """`value`, from 0 to `most`. Errors: MadiError for another, and for what is no number."""
     if not 0 <= value <= most:

@@ -5,6 +5,7 @@ the jobs behind it rerun, when its own content changes. Slices hold no file that
 """
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +13,12 @@ from shlex import quote
 from typing import Any
 
 from madi import config as model
-from madi import configfile, provenance
+from madi import configfile, grid_tables, provenance
+from madi import jobs as edit_jobs
 from madi.config import Config
 from madi.editors import Editor, EditorSlice
 from madi.mllms import Identity
-from madi.settings import BenchmarkSet, Source, TuneSet
+from madi.settings import Ask, BenchmarkSet, Source, TuneSet
 from madi.shards import read_json
 from madi.values import Hub
 
@@ -28,39 +30,39 @@ def sets(config: Config) -> list[str]:
     return ["train", "validation", *config.data.benchmarks]
 
 
-def jobs(config: Config) -> list[str]:
-    """Edit jobs, in the order of their first editor."""
-    return list(dict.fromkeys(editor.job or name for name, editor in config.edit.editors.items()))
+def jobs(config: Config) -> dict[str, model.EditSlice]:
+    """What each edit job is asked: its editors, and the asks with no other editor in them."""
+    members = edit_jobs.jobs(config.edit.editors)
+    asks: dict[str, list[Ask]] = {job: [] for job in members}
+    of = {name: job for job, names in members.items() for name in names}
+    for ask in config.edit.asks.values():
+        mine: dict[str, list[str]] = {}
+        for name in ask.editors:
+            mine.setdefault(of[name], []).append(name)
+        for job, names in mine.items():
+            asks[job].append(ask.model_copy(update={"editors": names}))
+    common = {"name": config.name, "threads": config.threads, "size_px": config.size_px}
+    common |= {"base": config.model.base, "sampler": config.edit.sampler}
+    editors = config.edit.editors
+    return {
+        job: model.EditSlice(
+            job=job,
+            editors={name: located(config.name, name, editors[name]) for name in names},
+            asks=asks[job],
+            **common,
+        )
+        for job, names in members.items()
+    }
 
 
-def job_slice(config: Config, job: str) -> model.EditSlice:
-    """What one edit job is asked: its editors, and the asks with no other editor in them."""
-    mine = {name: editor for name, editor in config.edit.editors.items() if (editor.job or name) == job}
-    asks = [
-        ask.model_copy(update={"editors": [e for e in ask.editors if e in mine]}) for ask in config.edit.asks.values()
-    ]
-    return model.EditSlice(
-        job=job,
-        name=config.name,
-        threads=config.threads,
-        size_px=config.size_px,
-        base=config.model.base,
-        sampler=config.edit.sampler,
-        editors={name: located(config.name, name, editor) for name, editor in mine.items()},
-        asks=[ask for ask in asks if ask.editors],
-    )
-
-
-def asked_sets(config: Config, job: str | None = None) -> list[str]:
-    """Sets of samples that one edit job (or any) edits."""
-    asks = job_slice(config, job).asks if job else config.edit.asks.values()
+def sets_of(asks: Iterable[Ask]) -> list[str]:
+    """Sets of samples that are edited."""
     return list(dict.fromkeys(ask.benchmark for ask in asks))
 
 
-def runs_of(config: Config, job: str) -> list[str]:
+def runs_of(job: model.EditSlice) -> list[str]:
     """Runs whose weights one edit job loads."""
-    editors = job_slice(config, job).editors.values()
-    return list(dict.fromkeys(editor.run for editor in editors if editor.run))
+    return list(dict.fromkeys(editor.run for editor in job.editors.values() if editor.run))
 
 
 def located(scale: str, name: str, editor: Editor) -> EditorSlice:
@@ -72,13 +74,13 @@ def located(scale: str, name: str, editor: Editor) -> EditorSlice:
     return own.model_copy(update={"published": own.published.model_copy(update={"path": path, "hub": None})})
 
 
-def given(config: Config, job: str) -> list[str]:
+def given(job: model.EditSlice) -> list[str]:
     """Files that one edit job's editors read: weights of pipelines, images that are there already, or the manifests of
     those that are fetched."""
     found = []
-    for name, editor in job_slice(config, job).editors.items():
+    for name, editor in job.editors.items():
         if editor.pipeline and editor.pipeline.hub:
-            found.append(f"results/{config.name}/fetched/editor_{name}.json")
+            found.append(f"results/{job.name}/fetched/editor_{name}.json")
         elif editor.pipeline:
             found += files_in(editor.pipeline.weights)
         for part in (editor.folder, editor.published):
@@ -87,9 +89,9 @@ def given(config: Config, job: str) -> list[str]:
     return found
 
 
-def needs_base(config: Config, job: str) -> bool:
+def needs_base(job: model.EditSlice) -> bool:
     """Whether one edit job loads the base's own weights."""
-    return any(editor.kind in WITH_BASE for editor in job_slice(config, job).editors.values())
+    return any(editor.kind in WITH_BASE for editor in job.editors.values())
 
 
 def slices(config: Config, tables: dict[str, Any]) -> dict[str, str]:
@@ -106,15 +108,15 @@ def slices(config: Config, tables: dict[str, Any]) -> dict[str, str]:
     parts["prompts"] = model.PlanSlice(
         **about, set="train", mllm=identity(config, plans.provider), **plans.model_dump()
     )
-    for name in asked_sets(config):
+    for name in sets_of(config.edit.asks.values()):
         asker = {"provider": provider, "mllm": identity(config, provider)}
         parts[f"prompts/{name}"] = model.QuestionSlice(**about, benchmark=name, **asker)
     for name, run in config.train.runs.items():
         parts[f"runs/{name}"] = _run(config, name, run)
-    for job in jobs(config):
-        parts[f"edits/{job}"] = job_slice(config, job)
-        parts[f"answers/{job}"] = judge_slice(config, job)
-        parts[f"scores/{job}"] = _score(config, job)
+    for name, job in jobs(config).items():
+        parts[f"edits/{name}"] = job
+        parts[f"answers/{name}"] = judge_slice(config, job)
+        parts[f"scores/{name}"] = _score(config, job)
     parts["tables"] = _tables(config, tables)
     return {part: found.model_dump_json() for part, found in parts.items()}
 
@@ -135,7 +137,7 @@ def _run(config: Config, name: str, run: model.Run) -> model.RunSlice:
     return model.RunSlice(run=name, name=config.name, seed=run.seed, settings=run, **common)
 
 
-def _score(config: Config, job: str) -> model.ScoreSlice:
+def _score(config: Config, job: model.EditSlice) -> model.ScoreSlice:
     scorers = {"clip": config.model.clip, "dino": config.model.dino, "more": config.model.more}
     common = {
         "name": config.name,
@@ -143,15 +145,15 @@ def _score(config: Config, job: str) -> model.ScoreSlice:
         "batch": config.score.batch,
         "geneval": config.score.geneval,
     }
-    return model.ScoreSlice(job=job, judge=judge_slice(config, job), **common, **scorers)
+    return model.ScoreSlice(job=job.job, judge=judge_slice(config, job), **common, **scorers)
 
 
-def judge_slice(config: Config, job: str) -> model.JudgeSlice:
+def judge_slice(config: Config, job: model.EditSlice) -> model.JudgeSlice:
     """Who judges one job's edits, and by which protocols of the sets that it edits."""
-    sets = asked_sets(config, job)
+    sets = sets_of(job.asks)
     mine = {name: found for name, found in config.score.protocols.items() if name in sets}
     judge, rollouts = config.score.judge, config.score.rollouts
-    return model.JudgeSlice(job=job, judge=judge, mllm=identity(config, judge), protocols=mine, rollouts=rollouts)
+    return model.JudgeSlice(job=job.job, judge=judge, mllm=identity(config, judge), protocols=mine, rollouts=rollouts)
 
 
 def judge_name(config: Config) -> str:
@@ -175,21 +177,21 @@ def gpus(config: Config, name: str) -> int:
     return int(name in config.mllms and config.mllms[name].device == "cuda")
 
 
-def edit_gpus(config: Config, job: str) -> int:
+def edit_gpus(job: model.EditSlice) -> int:
     """How many GPUs one edit job takes: one, if an editor of it computes on one."""
-    editors, ours = job_slice(config, job).editors.values(), config.edit.sampler.device == "cuda"
+    editors, ours = job.editors.values(), job.sampler.device == "cuda"
     cuda = (e.pipeline.device == "cuda" if e.pipeline else ours and e.kind in (*WITH_BASE, "run") for e in editors)
     return int(any(cuda))
 
 
-def edits_over_network(config: Config, job: str) -> bool:
+def edits_over_network(job: model.EditSlice) -> bool:
     """Whether an editor of one edit job is an endpoint."""
-    return any(editor.endpoint for editor in job_slice(config, job).editors.values())
+    return any(editor.endpoint for editor in job.editors.values())
 
 
-def score_gpus(config: Config, job: str) -> int:
-    """How many GPUs scoring one job's edits takes: one for GenEval's detector, if it computes on one."""
-    asked = {config.data.benchmarks[name].reader for name in asked_sets(config, job) if name in config.data.benchmarks}
+def score_gpus(config: Config, sets: Iterable[str]) -> int:
+    """How many GPUs scoring edits of these sets takes: one for GenEval's detector, if it computes on one."""
+    asked = {config.data.benchmarks[name].reader for name in sets if name in config.data.benchmarks}
     return int(config.score.geneval.device == "cuda" and "geneval" in asked)
 
 
@@ -206,6 +208,7 @@ def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:
         sampler=config.edit.sampler,
         editors=config.edit.editors,
         asks=list(config.edit.asks.values()),
+        shards=config.edit.shards,
         **config.tables.model_dump(exclude={"file"}),
     )
 
@@ -306,6 +309,11 @@ def files_in(folder: str) -> list[str]:
     """The files of a model folder, which are inputs of the jobs that load it. Its provenance tells of a time, and is
     none: equal weights rebuilt rerun nothing."""
     return [str(Path(folder, name)) for name in provenance.files_in(folder)]
+
+
+def declared(config: Config) -> dict[str, Any]:
+    """The content of a scale's file of table specifications, with what its grids add."""
+    return grid_tables.declared(table_file(config.tables.file), config.grids)
 
 
 @lru_cache

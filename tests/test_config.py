@@ -173,8 +173,8 @@ def test_each_job_is_asked_what_its_editors_are_asked_and_no_more(demo):
     }
     split = [
         (editor, ask.benchmark, pause, seed)
-        for job in settle.jobs(demo)
-        for ask in settle.job_slice(demo, job).asks
+        for job in settle.jobs(demo).values()
+        for ask in job.asks
         for editor in ask.editors
         for pause in ask.pauses
         for seed in ask.seeds

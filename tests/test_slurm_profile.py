@@ -116,7 +116,6 @@ def test_an_editor_behind_an_endpoint_is_asked_where_the_network_is():
     paper = config.load(ROOT / "config/paper.yaml")
     asked = EndpointEditor(url="https://images.example/v1", model="m")
     paper.edit.editors["far"] = Editor(kind="endpoint", endpoint=asked, job="magd")
-    found = {job: settle.edits_over_network(paper, job) for job in ("magd", "ft")}
-    assert found == {"magd": True, "ft": False}
     paper.edit.asks["geneval"].editors.append("far")
-    assert settle.edits_over_network(paper, "magd")
+    jobs = settle.jobs(paper)
+    assert {job: settle.edits_over_network(jobs[job]) for job in ("magd", "ft")} == {"magd": True, "ft": False}

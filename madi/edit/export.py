@@ -14,7 +14,7 @@ from madi.records import EDIT
 
 
 def run(
-    edits: Path,
+    edits: Path | list[Path],
     file: Path,
     benchmark: str,
     editor: str,
@@ -25,30 +25,31 @@ def run(
 ) -> int:
     """Write the images of one editor at one pause count, all its seeds, below `out`; returns how many.
 
-    file: the benchmark's samples; turns: what later turns edited, which MagicBrush's names tell. Errors: MadiError
-    where there is no such edit, where two edits want one place, and for a sample that the layout has no place for.
-    Failed edits leave no file: official scripts count them as missing.
+    edits: one shard or all of a job; file: the benchmark's samples; turns: what later turns edited, which MagicBrush's
+    names tell. Errors: MadiError where there is no such edit, where two edits want one place, and for a sample that the
+    layout has no place for. Failed edits leave no file: official scripts count them as missing.
     """
     asked = samples.load(file)
     taken: dict[str, str] = {}
-    rows = shards.stream(edits, EDIT)
-    mine = (r for r in rows if (r["benchmark"], r["editor"], r["pause"]) == (benchmark, editor, pause))
-    for row in progress(mine, 0, f"export {editor}"):
+    rows = shards.numbered(edits, EDIT)
+    mine = (r for r in rows if (r[2]["benchmark"], r[2]["editor"], r[2]["pause"]) == (benchmark, editor, pause))
+    for shard, _, row in progress(mine, 0, f"export {editor}"):
         if row["status"] != "ok":
             continue
         sample = asked.get(row["sample_id"])
         if sample is None:
-            raise MadiError(f"edit of {row['sample_id']!r}", edits, f"a sample of {file}")
+            raise MadiError(f"edit of {row['sample_id']!r}", shard, f"a sample of {file}")
         name = place(layout, sample, 0 if layout in FINAL else pause, row["seed"], turns)
         if name in taken:
-            raise MadiError(f"{name} is the place of two edits ({taken[name]} and {sample.id})", edits, "one of each")
+            raise MadiError(f"{name} is the place of two edits ({taken[name]} and {sample.id})", shard, "one of each")
         taken[name] = sample.id
         write(out / name, row["image"]["bytes"])
         if layout == "geneval":
             rule = sample.spec().get("geneval", {}) | {"prompt": sample.row["instruction"]}
             write((out / name).parents[1] / "metadata.jsonl", json.dumps(rule).encode() + b"\n")
     if not taken:
-        raise MadiError(f"no edit of {benchmark} by {editor} at pause {pause}", edits, "an editor of this job")
+        where = ", ".join(map(str, shards.files(edits)))
+        raise MadiError(f"no edit of {benchmark} by {editor} at pause {pause}", where, "an editor of this job")
     return len(taken)
 
 

@@ -1,4 +1,4 @@
-"""One edit job: every batch it has not made yet, then one shard of all its edits and a sheet to look at."""
+"""One shard of an edit job: every batch that is not made yet, then one file of all its edits and a sheet to look at."""
 
 from __future__ import annotations
 
@@ -19,17 +19,24 @@ from madi.records import EDIT, EDIT_KEY
 SHOWN = 4  # samples of each benchmark on the contact sheet
 
 
-def run(job: EditSlice, files: dict[str, Path], weights: dict[str, Path], out: Path, contact: Path) -> None:
-    """Makes the edits of `job`. files: samples by benchmark; weights: `weights.json` by run.
+def run(
+    job: EditSlice,
+    files: dict[str, Path],
+    weights: dict[str, Path],
+    out: Path,
+    contact: Path,
+    shard: tuple[int, int] = (0, 1),
+) -> None:
+    """Makes the edits of `job`. files: samples by benchmark; weights: `weights.json` by run; shard: which of how many.
 
     Batches that an interrupted run finished are taken up, not made again. Errors: MadiError, finished parts kept.
     """
     known(files, (ask.benchmark for ask in job.asks), "--benchmark")
     known(weights, (editor.run for editor in job.editors.values() if editor.run), "--weights")
     asked = {name: samples.load(path) for name, path in files.items()}
-    batches = plan(job.asks, job.editors, asked, job.sampler.batch)
+    batches = plan(job.asks, job.editors, asked, job.sampler.batch, shard)
     places = {work.key: number for number, works in enumerate(batches) for work in works if work.own}
-    parts = Parts(out, fingerprint(job, files, weights))
+    parts = Parts(out, fingerprint(job, files, weights, shard))
     todo = [number for number in range(len(batches)) if not parts.has(number)]
     if len(todo) < len(batches):
         say(f"edit {job.job}: {len(batches) - len(todo)} of {len(batches)} batches were done already")
@@ -76,15 +83,17 @@ def known(given: dict[str, Path], needed: Iterable[str], option: str) -> None:
             raise MadiError(f"no file for {name}", "command line", f"{option} {name}=FILE")
 
 
-def fingerprint(job: EditSlice, files: dict[str, Path], weights: dict[str, Path]) -> str:
-    """16 hex digits over all that the job's edits depend on: its slice, its inputs, the code."""
+def fingerprint(
+    job: EditSlice, files: dict[str, Path], weights: dict[str, Path], shard: tuple[int, int] = (0, 1)
+) -> str:
+    """16 hex digits over all that a shard's edits depend on: its place, its job's slice and inputs, the code."""
     inputs = [[name, provenance.file_sha(path)] for name, path in sorted((files | weights).items())]
     kinds = {editor.kind for editor in job.editors.values()}
     base = provenance.folder_sha(job.base) if kinds & {"base", "truth_vae"} else ""
     given = [
         (provenance.file_sha if path.endswith(".json") else provenance.folder_sha)(path) for path in folders_of(job)
     ]
-    facts = [job.model_dump(mode="json"), inputs, base, given, provenance.code_sha()]
+    facts = [shard, job.model_dump(mode="json"), inputs, base, given, provenance.code_sha()]
     return images.sha256(json.dumps(facts, sort_keys=True).encode())[:16]
 
 

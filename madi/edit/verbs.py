@@ -20,17 +20,19 @@ def shard(
     out: Path = typer.Option(..., help="Edits, one PNG and its key a row (Parquet)."),
     contact: Path = typer.Option(..., help="Sheet to look at (JPEG)."),
     weights: list[str] = typer.Option([], help="RUN=weights.json, once a run."),
+    shard: str = typer.Option("0/1", help="Which shard of how many, counted from 0: 3/16 is the fourth of 16."),
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
 ) -> None:
-    """Make the edits of one job; go on from where an interrupted run of it stopped."""
+    """Make one shard of the edits of a job; go on from where an interrupted run of it stopped."""
     from madi.config import EditSlice, read
     from madi.edit.shard import run
-    from madi.options import named_files
+    from madi.options import named_files, shard_from
     from madi.progress import log_to
 
     with log_to(log):
         job = read(config, EditSlice)
-        run(job, named_files(benchmark, "--benchmark"), named_files(weights, "--weights"), out, contact)
+        files, trained = named_files(benchmark, "--benchmark"), named_files(weights, "--weights")
+        run(job, files, trained, out, contact, shard_from(shard, "--shard"))
 
 
 class LayoutName(StrEnum):
@@ -52,7 +54,7 @@ class TurnsName(StrEnum):
 
 @app.command()
 def export(
-    edits: Path = typer.Argument(..., help="Edits of a job (Parquet)."),
+    edits: list[Path] = typer.Argument(..., help="Edits of a job (Parquet), all its shards."),
     samples: Path = typer.Option(..., help="The benchmark's samples.json."),
     benchmark: str = typer.Option(..., help="Its name."),
     editor: str = typer.Option(..., help="Whose edits."),

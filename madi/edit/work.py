@@ -10,6 +10,7 @@ import numpy as np
 
 from madi import images, records
 from madi.errors import MadiError
+from madi.jobs import shard_of
 from madi.samples import Sample, first
 
 SIDE = 16  # px: a token is 2x2 latents of 8x8 px, so sides of what a model sees are multiples of it
@@ -67,19 +68,27 @@ class Editor(Protocol):
         ...
 
 
-def plan(asks: Iterable, editors: dict, benchmarks: dict[str, dict[str, Sample]], batch: int) -> list[list[Work]]:
+def plan(
+    asks: Iterable,
+    editors: dict,
+    benchmarks: dict[str, dict[str, Sample]],
+    batch: int,
+    shard: tuple[int, int] = (0, 1),
+) -> list[list[Work]]:
     """Batches of works, each of one editor and one benchmark: list of lists of at most `batch`.
 
     By editor, then ask, then sample, so that all pauses and seeds of a sample stand together; where turns edit the
     editor's own edits, first all first turns, then all second ones. A work asked for twice is done once. Depends on
     nothing but its arguments, so an interrupted job finds the same batches again.
+
+    shard: which of how many, whose groups alone are edited.
     """
     batches, seen = [], set()
     for name, editor in editors.items():
         for ask in asks:
             if name not in ask.editors:
                 continue
-            samples = taken(benchmarks[ask.benchmark], ask.take)
+            samples = of_shard(taken(benchmarks[ask.benchmark], ask.take), *shard)
             for some in by_turn(samples) if editor.chained else [list(samples.values())]:
                 works = [work for work in _ask(name, ask, some, editor.chained) if work.key not in seen]
                 seen.update(work.key for work in works)
@@ -93,6 +102,11 @@ def taken(samples: dict[str, Sample], take: int | None) -> dict[str, Sample]:
         return samples
     chosen = first({name: sample.row["group_id"] for name, sample in samples.items()}, take)
     return {name: sample for name, sample in samples.items() if name in chosen}
+
+
+def of_shard(samples: dict[str, Sample], number: int, count: int) -> dict[str, Sample]:
+    """The samples of one of `count` shards: groups stay whole, so all turns of a session are there."""
+    return {name: one for name, one in samples.items() if shard_of(one.row["group_id"], count) == number}
 
 
 def by_turn(samples: dict[str, Sample]) -> list[list[Sample]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from madi import provenance, settle, shards
@@ -23,7 +24,11 @@ PICTURES = ["sample_id", "sources", "target", "sha256"]
 def missing(workflow: Workflow) -> list[Finding]:
     """Files that the tables are made from, or are, and that are gone."""
     root = workflow.folder
-    wanted = [*workflow.samples.values(), *workflow.edits.values(), *workflow.scores.values(), workflow.reported]
+    wanted = [
+        *workflow.samples.values(),
+        *chain(*workflow.edits.values(), *workflow.scores.values()),
+        workflow.reported,
+    ]
     wanted += [root / "cells.parquet", root / "lineage.parquet"]
     return [Finding("files", str(path), "no such file") for path in wanted if not path.is_file()]
 
@@ -43,19 +48,21 @@ def kept(workflow: Workflow, seen: Seen) -> Iterator[Finding]:
 
 def scorers(workflow: Workflow) -> Iterator[Finding]:
     """The weights that scores say they were made with, against the files that the jobs' slices name."""
-    for job, path in workflow.scores.items():
+    for job, paths in workflow.scores.items():
         slice_ = workflow.folder / "scores" / job / "config.json"
-        if not (path.is_file() and slice_.is_file()):
+        if not (slice_.is_file() and all(path.is_file() for path in paths)):
             continue
         try:
             wanted = backends(read(slice_, ScoreSlice))
-            named = shards.frame(path, SCORE, ["backend"])["backend"].unique()
+            named = shards.frame(paths, SCORE, ["backend"])["backend"].unique()
         except MadiError as problem:
             yield fault("weights", problem)
             continue
         for name in sorted(name for name in named if name.startswith(("clip@", "dino@")) and name not in wanted):
             yield Finding(
-                "weights", str(path), f"scores by {name}; the scorers of its settings are {', '.join(wanted)}"
+                "weights",
+                str(paths[0].parent),
+                f"scores by {name}; the scorers of its settings are {', '.join(wanted)}",
             )
 
 

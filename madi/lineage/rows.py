@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from madi import images, records, shards
@@ -21,13 +22,12 @@ LOOKED_AT = [*EDIT_KEY, "edit_id", "status", "image", "image_sha", "weights_sha"
 
 def edits(workflow: Workflow, seen: Seen) -> Iterator[Finding]:
     """All edits of all jobs. A row group of pictures is in memory at a time."""
-    for job, path in workflow.edits.items():
-        if not path.is_file():
-            continue  # told among the missing files
+    for job, paths in workflow.edits.items():
+        there = [path for path in paths if path.is_file()]  # the others are told among the missing files
         made: Counter[tuple[str, str | None, str]] = Counter()  # editor, weights, configuration
         try:
-            total = shards.count(path, EDIT)
-            for file, number, row in progress(shards.numbered(path, EDIT, LOOKED_AT), total, f"edits of {job}"):
+            total = shards.count(there, EDIT)
+            for file, number, row in progress(shards.numbered(there, EDIT, LOOKED_AT), total, f"edits of {job}"):
                 seen.counts["edits"] += 1
                 made[row["editor"], row["weights_sha"], row["config_sha"]] += 1
                 for what in edit(row, seen):
@@ -87,14 +87,13 @@ def folder_of(name: str, slice_: EditSlice, workflow: Workflow) -> Path | None:
 def scores(workflow: Workflow, seen: Seen) -> Iterator[Finding]:
     """All scores of all jobs: their ids, and that each is of an edit, and each edit has some."""
     scored: set[str] = set()
-    for job, path in workflow.scores.items():
-        if not path.is_file():
-            continue
-        known = workflow.edits[job].is_file()
+    for job, paths in workflow.scores.items():
+        there = [path for path in paths if path.is_file()]
+        known = all(path.is_file() for path in workflow.edits[job])
         gone: dict[str, str] = {}
         try:
-            total = shards.count(path, SCORE)
-            for file, number, row in progress(shards.numbered(path, SCORE), total, f"scores of {job}"):
+            total = shards.count(there, SCORE)
+            for file, number, row in progress(shards.numbered(there, SCORE), total, f"scores of {job}"):
                 seen.counts["scores"] += 1
                 of = records.edit_id(row)
                 where = f"{file} row {number} ({place(row)} {row['metric']}/{row['against']})"
@@ -104,12 +103,12 @@ def scores(workflow: Workflow, seen: Seen) -> Iterator[Finding]:
                     yield Finding("scores", where, f"status is {row['status']}, value is {row['value']}", of)
                 scored.add(of)
                 if known and of not in seen.edits:
-                    gone.setdefault(of, place(row))
+                    gone.setdefault(of, f"{workflow.edits[job][0].parent / file.name} ({place(row)})")
         except MadiError as problem:
             yield fault("scores", problem)
-        for of, said in gone.items():
-            yield Finding("edits", f"{workflow.edits[job]} ({said})", "no such edit, and there are scores of it", of)
-    if all(path.is_file() for path in workflow.scores.values()) and (bare := seen.edits - scored):
+        for of, where in gone.items():
+            yield Finding("edits", where, "no such edit, and there are scores of it", of)
+    if all(path.is_file() for path in chain(*workflow.scores.values())) and (bare := seen.edits - scored):
         what = f"{len(bare):,} edits have no scores, such as {min(bare)}"
         yield Finding("scores", str(workflow.folder / "scores"), what, min(bare))
 

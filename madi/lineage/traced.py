@@ -71,8 +71,8 @@ def gather(workflow: Workflow, name: str) -> Traced:
     if not queries:
         return found
     jobs = list(dict.fromkeys(workflow.job_of(editor) for query in queries for editor in query.editors))
-    scores = shards.frame([workflow.scores[job] for job in jobs], SCORE)
-    edits = shards.frame([workflow.edits[job] for job in jobs], EDIT, SHOWN)
+    scores = shards.frame([path for job in jobs for path in workflow.scores[job]], SCORE)
+    edits = shards.frame([path for job in jobs for path in workflow.edits[job]], EDIT, SHOWN)
     parts = ["of", "over"] if len(queries) == 2 else [""]
     found.rows = pd.concat([rows(query, part, source, edits) for query, part in zip(queries, parts)])
     found.lost = list(dict.fromkeys(one for query in queries for one in trace.lost(query, source.board, scores)))

@@ -28,10 +28,13 @@ class Answer:
 
 
 def merged(block: Block, row: Ask, column: Ask) -> Ask:
-    """What a cell asks: the column's word before the row's before the block's."""
+    """What a cell asks: the column's word before the row's before the block's; of a row of several systems, the one
+    that the column is of."""
     said = {}
     for ask in (block, row, column):
         said |= {name: getattr(ask, name) for name in Ask.model_fields if getattr(ask, name) is not None}
+    if (along := getattr(column, "along", None)) in (systems := getattr(row, "systems", {})):
+        said["system"] = systems[along]
     return Ask(**said)
 
 

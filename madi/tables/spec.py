@@ -112,10 +112,11 @@ class Ask(Strict):
 
 class Column(Ask):
     group: str | None = None  # a heading over several columns
+    along: str | None = None  # which of a row's `systems` it is of
 
 
 class Row(Ask):
-    pass
+    systems: dict[str, str] = {}  # where a row is of several systems, a column's `along` says which
 
 
 class Block(Ask):
@@ -174,6 +175,8 @@ class TablesSpec(Strict):
             for kind, name, known in (("system", ask.system, self.systems), ("metric", ask.metric, self.metrics)):
                 if name is not None and name not in known:
                     raise ValueError(f"{spot}: unknown {kind} {name!r}; known: {', '.join(known)}")
+            if unknown := [one for one in getattr(ask, "systems", {}).values() if one not in self.systems]:
+                raise ValueError(f"{spot}: unknown systems {unknown}")
         for name, threshold in self.thresholds.items():
             if threshold.system not in self.systems:
                 raise ValueError(f"thresholds/{name}: unknown system {threshold.system!r}")

@@ -1,15 +1,32 @@
 """`madi tables ...`"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from madi.config import TablesSlice
 
 app = typer.Typer(no_args_is_help=True, help="Scores to tables, figures and the report.")
 
 SLICE = typer.Option(..., help="Slice of the tables (JSON).")
 SAMPLES = typer.Option(..., help="NAME=samples.json, once a benchmark.")
-SCORES = typer.Option(..., help="Scores (Parquet), once a shard.")
+SCORES = typer.Option(..., help="Scores: a shard (Parquet), or the folder of all jobs' shards; several times.")
+EDITS = typer.Option(..., help="Edits, as --scores.")
 LOG = typer.Option(None, help="File that progress is also written to.")
+
+
+def shards_of(slice_: "TablesSlice", paths: list[Path]) -> list[Path]:
+    """The shards that `--scores` or `--edits` mean."""
+    from madi import jobs
+
+    return jobs.named(paths, slice_.editors, slice_.shards)
+
+
+def trainings(slice_: "TablesSlice", folder: Path | None) -> dict[str, Path]:
+    """What each training logged, by run."""
+    return {name: folder / name / "train.csv" for name in slice_.runs} if folder else {}
 
 
 @app.command()
@@ -21,8 +38,8 @@ def build(
     figures_folder: Path = typer.Option(..., help="Folder of the figures."),
     cells: Path = typer.Option(..., help="Every cell, with interval and origin (Parquet)."),
     lineage: Path = typer.Option(..., help="Which scores and edits each cell is made of (Parquet)."),
-    runs: list[str] = typer.Option([], "--run", help="NAME=train.csv, once a training."),
-    edits: list[Path] = typer.Option([], help="Edits (Parquet), whose image hashes then enter the cells' digests."),
+    runs: Path | None = typer.Option(None, help="Folder of the trainings, whose curves are drawn."),
+    edits: list[Path] = typer.Option([], help="Edits, as --scores: their image hashes then enter the cells' digests."),
     reported: Path | None = typer.Option(None, help="The paper's values; default: the slice's."),
     log: Path | None = LOG,
 ) -> None:
@@ -39,11 +56,12 @@ def build(
     with log_to(log):
         slice_ = read(config, TablesSlice)
         files = named_files(samples, "--samples")
+        scores, edits = shards_of(slice_, scores), shards_of(slice_, edits)
         source = sources.read_source(slice_, files, scores, edits, reported or slice_.reported)
         found, origins = build_cells(source)
         write.write_tables(out_folder, found, source.bars, source.spec)
         declared.write_figures(figures_folder, found, source.bars, source.spec)
-        curves.write(figures_folder, named_files(runs, "--run"), source.spec)
+        curves.write(figures_folder, trainings(slice_, runs), source.spec)
         held = shards.frame(scores, SCORE), source.samples, source.spec, source.resamples, source.seed
         validity.write(out_folder, figures_folder, validity.table(*held))
         shards.write(lineage, origins, LINEAGE)
@@ -56,7 +74,7 @@ def pictures(
     config: Path = SLICE,
     samples: list[str] = SAMPLES,
     scores: list[Path] = SCORES,
-    edits: list[Path] = typer.Option(..., help="Edits (Parquet), once a shard."),
+    edits: list[Path] = EDITS,
     figures_folder: Path = typer.Option(..., help="Folder of the figures."),
     log: Path | None = LOG,
 ) -> None:
@@ -70,8 +88,8 @@ def pictures(
     with log_to(log):
         slice_ = read(config, TablesSlice)
         files = named_files(samples, "--samples")
-        source = sources.read_source(slice_, files, scores, [], slice_.reported)
-        say(f"{len(grids.write(figures_folder, source, files, edits))} grids of pictures")
+        source = sources.read_source(slice_, files, shards_of(slice_, scores), [], slice_.reported)
+        say(f"{len(grids.write(figures_folder, source, files, shards_of(slice_, edits)))} grids of pictures")
 
 
 @app.command()
@@ -80,7 +98,7 @@ def page(
     cells: Path = typer.Option(..., help="Every cell (Parquet)."),
     samples: list[str] = SAMPLES,
     scores: list[Path] = SCORES,
-    edits: list[Path] = typer.Option(..., help="Edits (Parquet), once a shard."),
+    edits: list[Path] = EDITS,
     figures_folder: Path = typer.Option(..., help="Folder of the figures."),
     out: Path = typer.Option(..., help="The report (HTML), complete in itself."),
     lineage: Path | None = typer.Option(None, help="The cells' lineage (Parquet), to mark those that are stale."),
@@ -107,8 +125,8 @@ def page(
         plots = {path.stem: path for path in sorted(figures_folder.glob("figure_*.svg"))}
         files = named_files(samples, "--samples")
         parts = Files(lineage, figures_folder, questions, plans, train, timings)
-        frame = pages.read_scores(scores)
-        html = pages.render(slice_, shards.read(cells, CELL), frame, files, edits, plots, parts)
+        frame = pages.read_scores(shards_of(slice_, scores))
+        html = pages.render(slice_, shards.read(cells, CELL), frame, files, shards_of(slice_, edits), plots, parts)
         with shards.atomic(out) as partial:
             partial.write_text(html, encoding="utf-8", newline="\n")
         if made is not None:
@@ -121,7 +139,7 @@ def page(
 @app.command()
 def summary(
     config: Path = SLICE,
-    scores_folder: Path = typer.Option(..., help="Folder of the jobs' scores, <job>/scores.parquet."),
+    scores_folder: Path = typer.Option(..., help="Folder of the jobs' scores, <job>/<shard>.parquet."),
     log: Path | None = LOG,
 ) -> None:
     """Print instruction following, identity preservation and perceptual quality of each system."""
@@ -139,11 +157,9 @@ def summary(
     with log_to(log):
         slice_ = read(config, TablesSlice)
         spec = TablesSpec.model_validate(slice_.tables)
-        jobs = dict.fromkeys(editor.job or name for name, editor in slice_.editors.items())
-        scores = [scores_folder / job / "scores.parquet" for job in jobs]  # an older config's may lie beside them
-        frame = shards.frame(scores, SCORE)
+        frame = shards.frame(shards_of(slice_, [scores_folder]), SCORE)
         if (benchmark := short.benchmark_of(frame)) is None:
-            raise MadiError("no oracle scores", ", ".join(map(str, scores)), " and ".join(short.THREE))
+            raise MadiError("no oracle scores", scores_folder, " and ".join(short.THREE))
         table = Table(title=f"Scene oracle on {benchmark}, means from 0 to 10")
         table.add_column("system")
         for name in ("pauses", "IF", "IDP", "PQ", "n"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
-from madi import shards
+from madi import jobs, shards
 from madi.config import TablesSlice, read
 from madi.errors import MadiError
 from madi.provenance import file_sha
@@ -44,7 +45,7 @@ class Workflow:
 
     @property
     def jobs(self) -> list[str]:
-        return list(dict.fromkeys(editor.job or name for name, editor in self.slice.editors.items()))
+        return list(jobs.jobs(self.slice.editors))
 
     @property
     def sets(self) -> list[str]:
@@ -56,13 +57,13 @@ class Workflow:
         return {name: self.folder / "data" / name / "samples.json" for name in self.sets}
 
     @property
-    def edits(self) -> dict[str, Path]:
-        """By job, as `scores`."""
-        return {job: self.folder / "edits" / job / "edits.parquet" for job in self.jobs}
+    def edits(self) -> dict[str, list[Path]]:
+        """Shards by job, as `scores`."""
+        return jobs.files(self.folder / "edits", self.slice.editors, self.slice.shards)
 
     @property
-    def scores(self) -> dict[str, Path]:
-        return {job: self.folder / "scores" / job / "scores.parquet" for job in self.jobs}
+    def scores(self) -> dict[str, list[Path]]:
+        return jobs.files(self.folder / "scores", self.slice.editors, self.slice.shards)
 
     @property
     def reported(self) -> Path:
@@ -81,5 +82,5 @@ class Workflow:
 
     def source(self) -> Source:
         """What cells are made from, as it is now."""
-        scores, edits = list(self.scores.values()), list(self.edits.values())
-        return read_source(self.slice, self.samples, scores, edits, self.reported)
+        scores, edits = chain(*self.scores.values()), chain(*self.edits.values())
+        return read_source(self.slice, self.samples, list(scores), list(edits), self.reported)

@@ -37,7 +37,7 @@ def test_a_cell_is_told_with_all_that_is_behind_it(whole, capsys):
         assert said in out
     assert "Number     the mean of DINO over the samples" in out and "System     MAgD + EP" in out
     assert "the 10 highest and the 10 lowest" in out and "... 4 between" in out
-    edit = next(row for row in shards.read(whole / "edits/magd_ep/edits.parquet", EDIT) if row["pause"] == 0)
+    edit = next(row for row in shards.read(whole / "edits/magd_ep/00000.parquet", EDIT) if row["pause"] == 0)
     for said in (edit["weights_sha"], edit["config_sha"], "dino/source: made@00000000", "seeds: 0", "magd_ep: run, "):
         assert said in out
     assert (
@@ -51,8 +51,8 @@ def test_rows_as_csv_are_all_of_them_and_give_the_value(whole, capsys, tmp_path)
     rows = list(csv.DictReader(io.StringIO((tmp_path / "rows.csv").read_text())))
     assert len(rows) == 24 and list(rows[0]) == traced.ROWS
     assert sum(float(row["value"]) for row in rows) / 24 == pytest.approx(cell_of(whole)["value"])
-    scores = {row["score_id"]: row["value"] for row in shards.read(whole / "scores/magd_ep/scores.parquet", SCORE)}
-    edits = {row["edit_id"]: row for row in shards.read(whole / "edits/magd_ep/edits.parquet", EDIT)}
+    scores = {row["score_id"]: row["value"] for row in shards.read(whole / "scores/magd_ep/00000.parquet", SCORE)}
+    edits = {row["edit_id"]: row for row in shards.read(whole / "edits/magd_ep/00000.parquet", EDIT)}
     for row in rows:
         assert scores[row["score_ids"].removeprefix("dino/source=")] == float(row["value"])
         assert edits[row["edit_id"]]["image_sha"] == row["image_sha"] and row["width"] == row["height"] == "48"
@@ -91,7 +91,7 @@ def test_the_rule_for_discordant_answers_is_named(results, capsys):
     def other(row):
         return row | {"value": wrong.get(row["metric"], row["value"])} if row["sample_id"] == "emu_edit-007" else row
 
-    rewritten(results / "scores/magd_ep/scores.parquet", SCORE, other)
+    rewritten(results / "scores/magd_ep/00000.parquet", SCORE, other)
     out = trace(results, capsys, "2/emu_edit/magd_ep/filtered")
     assert "is left out, one with IDP above 7 and IF below 3 weighs half" in out
     assert "excluded: left out by the rule for discordant answers: IF above 7 and IDP below 3\n" in out
@@ -143,7 +143,7 @@ def test_a_stale_cell_says_so_first_and_what_changed(results, capsys):
         mine = (row["sample_id"], row["pause"], row["seed"], row["metric"], row["against"])
         return row | {"value": 0.5} if mine == ("emu_edit-007", 0, 0, "dino", "source") else row
 
-    rewritten(results / "scores/magd_ep/scores.parquet", SCORE, other)
+    rewritten(results / "scores/magd_ep/00000.parquet", SCORE, other)
     lines = trace(results, capsys, NAME).splitlines()
     assert lines[0].startswith(f"STALE: {NAME} is not what ")
     assert "magd_ep/emu_edit/emu_edit-007/pause 0/seed 0 dino/source: was " in lines[1] and "is 0.5 ok" in lines[1]

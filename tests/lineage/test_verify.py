@@ -9,7 +9,7 @@ from madi import cli, shards
 from madi.records import CELL, EDIT, LINEAGE, SAMPLE, SCORE, cell_id
 from madi.tables.trace import name_of
 
-EDITS, SCORES = "edits/magd_ep/edits.parquet", "scores/magd_ep/scores.parquet"
+EDITS, SCORES = "edits/magd_ep/00000.parquet", "scores/magd_ep/00000.parquet"
 
 
 def verify(results, capsys, *options) -> tuple[int, str]:
@@ -41,7 +41,7 @@ def test_results_as_they_were_made_are_one_line_and_exit_0(whole, capsys):
     assert [line for line in out.splitlines()[:-1] if not line.startswith("note: ")] == []
 
 
-KINDS = (("scores/*/scores.parquet", SCORE), ("edits/*/edits.parquet", EDIT))
+KINDS = (("scores/*/*.parquet", SCORE), ("edits/*/*.parquet", EDIT))
 
 
 def test_changed_picture_bytes_are_told_with_the_cells_that_rest_on_them(results, capsys):
@@ -50,7 +50,7 @@ def test_changed_picture_bytes_are_told_with_the_cells_that_rest_on_them(results
 
     rewritten(results / EDITS, EDIT, other)
     out = differing(results, capsys, "--all")
-    assert f"({PLACE}): image_sha is " in out and "edits.parquet row " in out
+    assert f"({PLACE}): image_sha is " in out and "00000.parquet row " in out
     lineage = shards.read(results / "lineage.parquet", LINEAGE)
     [key] = {row["edit_id"] for row in shards.read(results / EDITS, EDIT) if emu(row)}
     resting = {row["cell_id"] for row in lineage if row["edit_id"] == key}

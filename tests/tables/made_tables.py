@@ -268,8 +268,8 @@ def lay_jobs(root: Path, said: config.TablesSlice, shas: dict[str, str]) -> None
             editors={name: one.slice for name, one in mine.items()}, asks=[ask for ask in asks if ask.editors],
         )  # fmt: skip
         write_text(root / "edits" / job / "config.json", own.model_dump_json())
-        write(root / "edits" / job / "edits.parquet", rows, EDIT)
-        write(root / "scores" / job / "scores.parquet", [row for row in scores if row["editor"] in mine], SCORE)
+        write(root / "edits" / job / "00000.parquet", rows, EDIT)
+        write(root / "scores" / job / "00000.parquet", [row for row in scores if row["editor"] in mine], SCORE)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -203,10 +203,10 @@ def test_galleries_take_tasks_in_turn_and_groups_whole():
 
 def test_summary_prints_every_system_of_the_config_and_nothing_older(made, tmp_path):
     rows, editors = shards.read(made.scores, SCORE), read(made.slice_file, TablesSlice).editors
-    shards.write(tmp_path / "renamed" / "scores.parquet", [row | {"value": 0.0} for row in rows], SCORE)
+    shards.write(tmp_path / "renamed" / "00000.parquet", [row | {"value": 0.0} for row in rows], SCORE)
     for job in {editor.job or name for name, editor in editors.items()}:
         mine = [row for row in rows if (editors[row["editor"]].job or row["editor"]) == job]
-        shards.write(tmp_path / job / "scores.parquet", mine, SCORE)
+        shards.write(tmp_path / job / "00000.parquet", mine, SCORE)
     text = run("summary", "--config", str(made.slice_file), "--scores-folder", str(tmp_path))
     assert "emu_edit" in text and "0.00" not in text.split("Copy")[0]
     for title in ("OmniGen", "MAgD + EP", "Copy of the source"):

@@ -20,7 +20,7 @@ def test_finetuning_makes_the_base_keep_more_of_a_picture(fresh, tmp_path):
     workspace.rewrite(
         "config/demo.yaml", ASK, ASK + ASK.replace("validation:", "bar:", 1).replace("_ep, magd_ep", ", omnigen")
     )
-    wanted = [f"results/demo/scores/{job}/scores.parquet" for job in JOBS]
+    wanted = [f"results/demo/scores/{job}/00000.parquet" for job in JOBS]
     done = workspace.snakemake("--cores", "2", *wanted, scale="demo")
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     before, after = (scored(workspace.folder / path) for path in wanted)

@@ -9,6 +9,8 @@ from madi import config, settle
 
 TABLES = {"build the tables", "draw the grids of pictures", "write the report"}
 DRAWN = "draw what MAgD does to a target"
+MAKING = ("edit with", "judge the edits of", "score the edits of")
+SCORING = {f"score the edits of {job}, shard 00000" for job in ("models", "references")}
 LOADERS = ("encode", "train", "edit with", "score")  # jobs that load a model
 
 
@@ -39,9 +41,9 @@ def test_every_file_promised_is_there_and_the_samples_may_be_looked_at(smoke):
     names = [*map(str, range(1, 11)), "complex_edit", "idea_bench"]
     made = {f"tables/table_{name}.{form}" for name in names for form in ("csv", "md", "tex")}
     made |= {f"figures/figure_{number}.{form}" for number in (6, 7, 8) for form in ("svg", "png")}
-    made |= {"report.html", "cells.parquet", "lineage.parquet", "edits/models/contact.jpg", "runs/magd_ep/train.csv"}
+    made |= {"report.html", "cells.parquet", "lineage.parquet", "edits/models/00000.jpg", "runs/magd_ep/train.csv"}
     assert all((results / path).stat().st_size for path in made)
-    timed = {path.parent.name for path in results.glob("timings/*/*.tsv")}
+    timed = {path.relative_to(results / "timings").parts[0] for path in results.glob("timings/*/**/*.tsv")}
     data = {"data_prepare", "data_latents", "data_check"}
     assert timed == data | {
         "prompts_plan",
@@ -83,13 +85,13 @@ CHANGES = [  # in which file, from what, to what, and what must then run
         "smoke",
         "{probability: 0.5, ",
         "{probability: 0.6, ",
-        {"train magd_ep", DRAWN, "edit with models", "judge the edits of models", "score the edits of models", *TABLES},
+        {"train magd_ep", DRAWN, *(f"{what} models, shard 00000" for what in MAKING), *TABLES},
     ),
     (
         "smoke",
         "  batch: 64\n",
         "  batch: 32\n",
-        {"score the edits of models", "score the edits of references", *TABLES},
+        SCORING | TABLES,
     ),
 ]
 
@@ -104,8 +106,7 @@ def test_a_changed_input_reruns_what_depends_on_it(finished):
     finished.rewrite("config/reported.csv", "\n", "\n\n")
     assert finished.plan() == TABLES - {"draw the grids of pictures"}
     shutil.copy(finished.folder / "assets/tiny/dino/config.json", finished.folder / "assets/tiny/dino/copy.json")
-    scoring = {"score the edits of models", "score the edits of references"}
-    assert finished.plan() == scoring | TABLES
+    assert finished.plan() == SCORING | TABLES
 
 
 def test_an_added_run_leaves_the_others_alone(finished):

@@ -10,13 +10,26 @@ def test_one_core_makes_the_tables_of_two(fresh, smoke, tmp_path):
     assert len(smoke.kept()) > 60 and smoke.differences(again) == []
 
 
+@pytest.mark.slow
+def test_three_shards_make_the_cells_and_tables_of_one(fresh, smoke, tmp_path):
+    split = fresh.copy(tmp_path / "split")
+    split.rewrite("config/smoke.yaml", "\nedit:\n", "\nedit:\n  shards: 3\n")
+    done = split.snakemake("--cores", "2")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    first, second = (workspace.folder / "results/smoke" for workspace in (smoke, split))
+    assert len(list(second.glob("scores/*/*.parquet"))) == 3 * len(list(first.glob("scores/*/*.parquet")))
+    files = ["cells.parquet", "tables/tables.tex"]
+    files += sorted(str(path.relative_to(first)) for path in first.glob("tables/table_*"))
+    assert [file for file in files if (first / file).read_bytes() != (second / file).read_bytes()] == []
+
+
 def test_scores_recompute_from_the_kept_images(finished):
     results = finished.folder / "results/smoke"
-    paths = [results / "answers/references/answers.parquet", results / "scores/references/scores.parquet"]
+    paths = [results / "answers/references/00000.parquet", results / "scores/references/00000.parquet"]
     kept = [path.read_bytes() for path in paths]
     for path in paths:
         path.unlink()
-    assert finished.snakemake("--cores", "1", "results/smoke/scores/references/scores.parquet").returncode == 0
+    assert finished.snakemake("--cores", "1", "results/smoke/scores/references/00000.parquet").returncode == 0
     assert [path.read_bytes() for path in paths] == kept
 
 

@@ -5,13 +5,13 @@ from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
-from madi import check, config as scales, settle
+from madi import check, config as scales, jobs, settle
 from madi.errors import MadiError
 
 try:
     CONFIG = scales.parse(config)
     check.check_files(CONFIG)
-    DECLARED = settle.table_file(CONFIG.tables.file)
+    DECLARED = settle.declared(CONFIG)
     SLICES = settle.slices(CONFIG, DECLARED)
 except MadiError as problem:
     raise WorkflowError(str(problem))
@@ -24,6 +24,8 @@ RESULTS = f"results/{CONFIG.name}"
 LOGS = f"{RESULTS}/logs"
 TIMINGS = f"{RESULTS}/timings"
 JOBS = settle.jobs(CONFIG)
+SHARDS = jobs.shard_names(CONFIG.edit.shards)
+ASKED = settle.sets_of(CONFIG.edit.asks.values())
 
 # What runs elsewhere than Snakemake does may have no network: there, nothing waits for a hub that does not answer.
 OFFLINE = " HF_HUB_OFFLINE=1" if workflow.remote_exec else ""
@@ -35,10 +37,14 @@ shell.prefix(
 )
 
 
+# By form, not by name: a list of a thousand would be gone through for each of ten thousand files.
+NAME = "[a-z0-9][a-z0-9_]*"
+
+
 wildcard_constraints:
     set="|".join(settle.sets(CONFIG)),
-    job="|".join(JOBS),
-    run="|".join(CONFIG.train.runs),
+    job=NAME,
+    run=NAME,
     shard=r"\d{5}",
 
 
@@ -77,3 +83,19 @@ def together(stage, name):
 def reached(name):
     """The file that says how a model is reached, where `name` is one's; ancient: a new price redoes nothing."""
     return ancient(f"{RESULTS}/mllms/config.json") if name in CONFIG.mllms else []
+
+
+def shards_of(part):
+    """The shards of all jobs."""
+    return expand(f"{RESULTS}/{part}/{{job}}/{{shard}}.parquet", job=JOBS, shard=SHARDS)
+
+
+# What the shards of a job read and are told, made once: worked out anew for each shard of a thousand jobs, it would
+# take longer than all else of a plan.
+SETS_OF = {job: settle.sets_of(asked.asks) for job, asked in JOBS.items()}
+SAMPLES_OF = {
+    job: expand(f"{RESULTS}/data/{{set}}/samples.json", set=found) for job, found in SETS_OF.items()
+}
+SAMPLE_OPTIONS = {
+    job: options("benchmark", f"{RESULTS}/data/{{}}/samples.json", found) for job, found in SETS_OF.items()
+}

@@ -1,39 +1,47 @@
-# Stage 4: one job for the editors that share it, over all their benchmarks, pause counts and seeds.
+# Stage 4: one job a shard for the editors that share a job, over all their benchmarks, pause counts and seeds.
 localrules:
     edit,
     edit_over_network,
 
 
-EDIT_GPUS = {job: settle.edit_gpus(CONFIG, job) for job in JOBS}
+EDIT_GPUS = {job: settle.edit_gpus(asked) for job, asked in JOBS.items()}
+OVER_NETWORK = [job for job, asked in JOBS.items() if settle.edits_over_network(asked)]
+
+
+WEIGHTS_OF = {
+    job: expand(f"{RESULTS}/runs/{{run}}/weights.json", run=settle.runs_of(asked))
+    for job, asked in JOBS.items()
+}
+WEIGHT_OPTIONS = {
+    job: options("weights", f"{RESULTS}/runs/{{}}/weights.json", settle.runs_of(asked))
+    for job, asked in JOBS.items()
+}
+BASE = settle.model_files(CONFIG, "base")
+GIVEN_TO = {
+    job: (BASE if settle.needs_base(asked) else []) + settle.given(asked) for job, asked in JOBS.items()
+}
 
 
 rule edit:
     input:
-        expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
+        shards_of("edits"),
 
 
 rule edit_shard:
     input:
         config=f"{RESULTS}/edits/{{job}}/config.json",
-        samples=lambda wildcards: expand(
-            f"{RESULTS}/data/{{set}}/samples.json", set=settle.asked_sets(CONFIG, wildcards.job)
-        ),
-        weights=lambda wildcards: expand(
-            f"{RESULTS}/runs/{{run}}/weights.json", run=settle.runs_of(CONFIG, wildcards.job)
-        ),
-        base=lambda wildcards: (
-            settle.model_files(CONFIG, "base") if settle.needs_base(CONFIG, wildcards.job) else []
-        ),
-        given=lambda wildcards: settle.given(CONFIG, wildcards.job),
+        samples=lambda wildcards: SAMPLES_OF[wildcards.job],
+        weights=lambda wildcards: WEIGHTS_OF[wildcards.job],
+        given=lambda wildcards: GIVEN_TO[wildcards.job],
     output:
-        edits=f"{RESULTS}/edits/{{job}}/edits.parquet",
-        contact=f"{RESULTS}/edits/{{job}}/contact.jpg",
+        edits=f"{RESULTS}/edits/{{job}}/{{shard}}.parquet",
+        contact=f"{RESULTS}/edits/{{job}}/{{shard}}.jpg",
     log:
-        f"{LOGS}/edit_shard/{{job}}.log",
+        f"{LOGS}/edit_shard/{{job}}/{{shard}}.log",
     benchmark:
-        f"{TIMINGS}/edit_shard/{{job}}.tsv"
+        f"{TIMINGS}/edit_shard/{{job}}/{{shard}}.tsv"
     wildcard_constraints:
-        job="|".join(job for job in JOBS if not settle.edits_over_network(CONFIG, job)) or "none",
+        job="|".join(job for job in JOBS if job not in OVER_NETWORK) if OVER_NETWORK else "[^/]+",
     conda:
         "../../environment.yml"
     threads: CONFIG.threads
@@ -42,20 +50,17 @@ rule edit_shard:
         runtime=longer(1440),
         gpu=lambda wildcards: EDIT_GPUS[wildcards.job],
     params:
-        samples=lambda wildcards: options(
-            "benchmark", f"{RESULTS}/data/{{}}/samples.json", settle.asked_sets(CONFIG, wildcards.job)
-        ),
-        weights=lambda wildcards: options(
-            "weights", f"{RESULTS}/runs/{{}}/weights.json", settle.runs_of(CONFIG, wildcards.job)
-        ),
+        samples=lambda wildcards: SAMPLE_OPTIONS[wildcards.job],
+        weights=lambda wildcards: WEIGHT_OPTIONS[wildcards.job],
+        shards=len(SHARDS),
     message:
-        "edit with {wildcards.job}"
+        "edit with {wildcards.job}, shard {wildcards.shard}"
     shell:
-        "madi edit shard --config {input.config} {params.samples} {params.weights}"
+        "madi edit shard --config {input.config} {params.samples} {params.weights} --shard {wildcards.shard}/{params.shards}"
         " --out {output.edits} --contact {output.contact} --log {log}"
 
 
 # Who asks an endpoint for edits runs where the network is.
 use rule edit_shard as edit_over_network with:
     wildcard_constraints:
-        job="|".join(job for job in JOBS if settle.edits_over_network(CONFIG, job)) or "none",
+        job="|".join(OVER_NETWORK) or "none",

@@ -23,7 +23,7 @@ PLAN_SHARDS = [f"{part:05d}" for part in range(CONFIG.prompts.plans.shards)]
 rule prompts:
     input:
         f"{RESULTS}/prompts/plans.parquet",
-        expand(f"{RESULTS}/prompts/{{set}}/questions.parquet", set=settle.asked_sets(CONFIG)),
+        expand(f"{RESULTS}/prompts/{{set}}/questions.parquet", set=ASKED),
 
 
 rule prompts_plan:

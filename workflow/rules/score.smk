@@ -1,4 +1,4 @@
-# Stage 5: what the judge answers about one job's edits, and every number of them.
+# Stage 5: what the judge answers about a shard of a job's edits, and every number of them.
 localrules:
     score,
 
@@ -10,31 +10,35 @@ if settle.endpoint(CONFIG, CONFIG.score.judge):
         score_judge,
 
 
-SCORE_GPUS = {job: settle.score_gpus(CONFIG, job) for job in JOBS}
+SCORE_GPUS = {job: settle.score_gpus(CONFIG, found) for job, found in SETS_OF.items()}
+
+QUESTIONS_OF = {
+    job: expand(f"{RESULTS}/prompts/{{set}}/questions.parquet", set=found) for job, found in SETS_OF.items()
+}
+QUESTION_OPTIONS = {
+    job: options("questions", f"{RESULTS}/prompts/{{}}/questions.parquet", found)
+    for job, found in SETS_OF.items()
+}
 
 
 rule score:
     input:
-        expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
+        shards_of("scores"),
 
 
 rule score_judge:
     input:
         config=f"{RESULTS}/answers/{{job}}/config.json",
-        edits=f"{RESULTS}/edits/{{job}}/edits.parquet",
-        samples=lambda wildcards: expand(
-            f"{RESULTS}/data/{{set}}/samples.json", set=settle.asked_sets(CONFIG, wildcards.job)
-        ),
-        questions=lambda wildcards: expand(
-            f"{RESULTS}/prompts/{{set}}/questions.parquet", set=settle.asked_sets(CONFIG, wildcards.job)
-        ),
+        edits=f"{RESULTS}/edits/{{job}}/{{shard}}.parquet",
+        samples=lambda wildcards: SAMPLES_OF[wildcards.job],
+        questions=lambda wildcards: QUESTIONS_OF[wildcards.job],
         mllms=reached(CONFIG.score.judge),
     output:
-        answers=f"{RESULTS}/answers/{{job}}/answers.parquet",
+        answers=f"{RESULTS}/answers/{{job}}/{{shard}}.parquet",
     log:
-        f"{LOGS}/score_judge/{{job}}.log",
+        f"{LOGS}/score_judge/{{job}}/{{shard}}.log",
     benchmark:
-        f"{TIMINGS}/score_judge/{{job}}.tsv"
+        f"{TIMINGS}/score_judge/{{job}}/{{shard}}.tsv"
     group:
         together("judge", CONFIG.score.judge)
     conda:
@@ -44,43 +48,33 @@ rule score_judge:
         runtime=longer(1440),
         gpu=settle.gpus(CONFIG, CONFIG.score.judge),
     params:
-        samples=lambda wildcards: options(
-            "benchmark", f"{RESULTS}/data/{{}}/samples.json", settle.asked_sets(CONFIG, wildcards.job)
-        ),
-        questions=lambda wildcards: options(
-            "questions",
-            f"{RESULTS}/prompts/{{}}/questions.parquet",
-            settle.asked_sets(CONFIG, wildcards.job),
-        ),
+        samples=lambda wildcards: SAMPLE_OPTIONS[wildcards.job],
+        questions=lambda wildcards: QUESTION_OPTIONS[wildcards.job],
         cache=f"{RESULTS}/asked/answers",
         mllms=lambda wildcards, input: each("mllms", [input.mllms] if input.mllms else []),
     message:
-        "judge the edits of {wildcards.job}"
+        "judge the edits of {wildcards.job}, shard {wildcards.shard}"
     shell:
         "madi score judge --config {input.config} --edits {input.edits} {params.samples} {params.questions}"
-        " {params.mllms} --cache {params.cache}/{wildcards.job}.jsonl --out {output.answers} --log {log}"
+        " {params.mllms} --cache {params.cache}/{wildcards.job}/{wildcards.shard}.jsonl --out {output.answers} --log {log}"
 
 
 rule score_shard:
     input:
         config=f"{RESULTS}/scores/{{job}}/config.json",
-        edits=f"{RESULTS}/edits/{{job}}/edits.parquet",
-        samples=lambda wildcards: expand(
-            f"{RESULTS}/data/{{set}}/samples.json", set=settle.asked_sets(CONFIG, wildcards.job)
-        ),
-        questions=lambda wildcards: expand(
-            f"{RESULTS}/prompts/{{set}}/questions.parquet", set=settle.asked_sets(CONFIG, wildcards.job)
-        ),
-        answers=f"{RESULTS}/answers/{{job}}/answers.parquet",
+        edits=f"{RESULTS}/edits/{{job}}/{{shard}}.parquet",
+        samples=lambda wildcards: SAMPLES_OF[wildcards.job],
+        questions=lambda wildcards: QUESTIONS_OF[wildcards.job],
+        answers=f"{RESULTS}/answers/{{job}}/{{shard}}.parquet",
         clip=settle.model_files(CONFIG, "clip"),
         dino=settle.model_files(CONFIG, "dino"),
         towers=settle.tower_files(CONFIG),
     output:
-        scores=f"{RESULTS}/scores/{{job}}/scores.parquet",
+        scores=f"{RESULTS}/scores/{{job}}/{{shard}}.parquet",
     log:
-        f"{LOGS}/score_shard/{{job}}.log",
+        f"{LOGS}/score_shard/{{job}}/{{shard}}.log",
     benchmark:
-        f"{TIMINGS}/score_shard/{{job}}.tsv"
+        f"{TIMINGS}/score_shard/{{job}}/{{shard}}.tsv"
     conda:
         "../../environment.yml"
     threads: CONFIG.threads
@@ -89,16 +83,10 @@ rule score_shard:
         runtime=longer(480),
         gpu=lambda wildcards: SCORE_GPUS[wildcards.job],
     params:
-        samples=lambda wildcards: options(
-            "benchmark", f"{RESULTS}/data/{{}}/samples.json", settle.asked_sets(CONFIG, wildcards.job)
-        ),
-        questions=lambda wildcards: options(
-            "questions",
-            f"{RESULTS}/prompts/{{}}/questions.parquet",
-            settle.asked_sets(CONFIG, wildcards.job),
-        ),
+        samples=lambda wildcards: SAMPLE_OPTIONS[wildcards.job],
+        questions=lambda wildcards: QUESTION_OPTIONS[wildcards.job],
     message:
-        "score the edits of {wildcards.job}"
+        "score the edits of {wildcards.job}, shard {wildcards.shard}"
     shell:
         "madi score shard --config {input.config} --edits {input.edits} {params.samples} {params.questions}"
         " --answers {input.answers} --out {output.scores} --log {log}"

@@ -10,7 +10,7 @@ rule settle:
     log:
         f"{LOGS}/settle/{{part}}.log",
     wildcard_constraints:
-        part="|".join(SLICES),
+        part=f"{NAME}(/{NAME})*",
     conda:
         "../../environment.yml"
     params:

@@ -3,7 +3,8 @@ localrules:
     tables,
 
 
-ASKED = settle.asked_sets(CONFIG)
+# Folders, since a command line has no room for the shards of a thousand jobs; which are meant is in the slice.
+MADE = f"--scores {RESULTS}/scores --edits {RESULTS}/edits"
 
 
 PLANNED = any(run.wants_plans for run in CONFIG.train.runs.values())
@@ -16,8 +17,8 @@ rule tables_build:
     input:
         config=f"{RESULTS}/tables/config.json",
         samples=expand(f"{RESULTS}/data/{{set}}/samples.json", set=ASKED),
-        edits=expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
-        scores=expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
+        edits=shards_of("edits"),
+        scores=shards_of("scores"),
         runs=expand(f"{RESULTS}/runs/{{run}}/train.csv", run=CONFIG.train.runs),
         reported=CONFIG.tables.reported,
     output:
@@ -52,15 +53,14 @@ rule tables_build:
         runtime=longer(120),
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
-        edits=lambda wildcards, input: each("edits", input.edits),
-        scores=lambda wildcards, input: each("scores", input.scores),
-        runs=options("run", f"{RESULTS}/runs/{{}}/train.csv", CONFIG.train.runs),
+        made=MADE,
+        runs=f"{RESULTS}/runs",
         tables=lambda wildcards, output: Path(output.tables[0]).parent,
         figures=lambda wildcards, output: Path(output.figures[0]).parent,
     message:
         "build the tables"
     shell:
-        "madi tables build --config {input.config} {params.samples} {params.scores} {params.edits} {params.runs}"
+        "madi tables build --config {input.config} {params.samples} {params.made} --runs {params.runs}"
         " --reported {input.reported:q} --out-folder {params.tables} --figures-folder {params.figures}"
         " --cells {output.cells} --lineage {output.lineage} --log {log}"
 
@@ -69,8 +69,8 @@ rule tables_pictures:
     input:
         config=f"{RESULTS}/tables/config.json",
         samples=expand(f"{RESULTS}/data/{{set}}/samples.json", set=ASKED),
-        edits=expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
-        scores=expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
+        edits=shards_of("edits"),
+        scores=shards_of("scores"),
     output:
         grids=report(
             expand(f"{RESULTS}/figures/{{grid}}.png", grid=DECLARED.get("grids", [])),
@@ -90,13 +90,12 @@ rule tables_pictures:
         runtime=longer(60),
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
-        edits=lambda wildcards, input: each("edits", input.edits),
-        scores=lambda wildcards, input: each("scores", input.scores),
+        made=MADE,
         figures=f"{RESULTS}/figures",
     message:
         "draw the grids of pictures"
     shell:
-        "madi tables pictures --config {input.config} {params.samples} {params.scores} {params.edits}"
+        "madi tables pictures --config {input.config} {params.samples} {params.made}"
         " --figures-folder {params.figures} --log {log}"
 
 
@@ -104,8 +103,8 @@ rule tables_page:
     input:
         config=f"{RESULTS}/tables/config.json",
         samples=expand(f"{RESULTS}/data/{{set}}/samples.json", set=ASKED),
-        edits=expand(f"{RESULTS}/edits/{{job}}/edits.parquet", job=JOBS),
-        scores=expand(f"{RESULTS}/scores/{{job}}/scores.parquet", job=JOBS),
+        edits=shards_of("edits"),
+        scores=shards_of("scores"),
         cells=f"{RESULTS}/cells.parquet",
         lineage=f"{RESULTS}/lineage.parquet",
         figures=rules.tables_build.output.figures,
@@ -131,8 +130,7 @@ rule tables_page:
         runtime=longer(60),
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
-        edits=lambda wildcards, input: each("edits", input.edits),
-        scores=lambda wildcards, input: each("scores", input.scores),
+        made=MADE,
         figures=lambda wildcards, input: Path(input.figures[0]).parent,
         questions=lambda wildcards, input: each("questions", [input.questions] if input.questions else []),
         plans=lambda wildcards, input: each("plans", [input.plans] if input.plans else []),
@@ -140,7 +138,7 @@ rule tables_page:
     message:
         "write the report"
     shell:
-        "madi tables page --config {input.config} --cells {input.cells} {params.samples} {params.scores} {params.edits}"
+        "madi tables page --config {input.config} --cells {input.cells} {params.samples} {params.made}"
         " --figures-folder {params.figures} --lineage {input.lineage} {params.questions} {params.plans} --train {input.train}"
         " --timings {params.timings} --made {output.made} --out {output.page} --log {log}"
 

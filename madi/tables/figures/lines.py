@@ -37,7 +37,7 @@ def styles(block: Block, spec: TablesSpec):
     """(row, colour, dash) of every row: a colour a system, a dash a row of it."""
     seen: dict[str, int] = {}
     for key, row in block.rows.items():
-        system = row.system or block.system
+        system = row.system or block.system or next(iter(row.systems.values()))
         seen[system] = seen.get(system, -1) + 1
         yield key, spec.systems[system].colour, DASHES[seen[system] % len(DASHES)]
 
