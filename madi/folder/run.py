@@ -52,6 +52,8 @@ def run(asked: Asked, out: Path) -> pd.DataFrame:
     Errors: MadiError where no image is in any sample's place: the layout is another.
     """
     found = samples.load(asked.samples)
+    if others := sorted({one.row["set"] for one in found.values()} - {asked.benchmark}):
+        raise MadiError(f"samples of {others[0]}", asked.samples, f"those of {asked.benchmark}", "see --benchmark")
     editor = Folder(FolderEditor(path=str(asked.folder), layout=asked.layout), "0" * 64, asked.turns)
     tell_strangers(asked, editor, found)
     if asked.turns == "own":

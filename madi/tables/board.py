@@ -48,7 +48,7 @@ class Units:
     samples: np.ndarray  # [U] of those with a value
     groups: np.ndarray
     strata: np.ndarray
-    edits: np.ndarray  # id of the edit that the value is of: the chosen one; for a recall, any of the sample's
+    edits: np.ndarray  # id of the edit that the value is of: the chosen one; for a recall, the nearest to the bar
     values: np.ndarray
     weights: np.ndarray
     excluded: set[str]  # samples lost to a rule
@@ -226,13 +226,14 @@ class Board:
         grid_UC = np.where(there, values[rows_UC], np.nan)
         known = np.isfinite(grid_UC).any(axis=1)
         some_U = rows_UC.max(axis=1, initial=-1)  # any of the unit's edits: all are of one sample
+        nearest_U = choose.best(grid_UC)  # the edit that meets the bar, if one does
         first = some_U[known]
         met = choose.admitted(grid_UC, query.bar).any(axis=1)[known].astype(float)
         return Units(
             samples=self.keys["sample_id"][first].astype(str),
             groups=self.keys["group_id"][first].astype(str),
             strata=self.keys["tag"][first].astype(str),
-            edits=self.keys["edit_id"][first].astype(str),
+            edits=self.keys["edit_id"][rows_UC[np.flatnonzero(known), nearest_U[known]]].astype(str),
             values=met * query.scale,
             weights=np.ones(len(met)),
             excluded=self._samples(some_U[undecided_U == "excluded"]),

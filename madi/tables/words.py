@@ -76,6 +76,8 @@ def choice_of(query: Query, spec: TablesSpec) -> str:
     if query.select is None:
         return "none, all these edits count"
     rule = choose.RULES[query.select]
+    if query.statistic == "recall":
+        return f"none: a sample counts where an edit has {metric_of([rule.guard], 'mean', spec)} ≥ {query.bar:.3f}"
     best = f"of each sample the edit with the highest {metric_of([rule.objective], 'mean', spec)}"
     if rule.guard is None:
         return best

@@ -88,7 +88,9 @@ def heading(text: str, bars: dict[str, float | None], spec: TablesSpec) -> str:
 
 def row_titles(block: Block, spec: TablesSpec) -> dict[str, tuple[str, str]]:
     """Title and kind (paper, extra, reference) of every row, references last."""
-    found = {key: (row.title or key, "extra" if row.extra else "paper") for key, row in block.rows.items()}
+    named = {name: system.title for name, system in spec.systems.items()}
+    titles = {key: row.title or named.get(row.system, key) for key, row in block.rows.items()}
+    found = {key: (titles[key], "extra" if row.extra else "paper") for key, row in block.rows.items()}
     return found | {name: (spec.systems[name].title, "reference") for name in block.references}
 
 
