@@ -88,7 +88,7 @@ rule tables_pictures:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         edits=lambda wildcards, input: each("edits", input.edits),
         scores=lambda wildcards, input: each("scores", input.scores),
-        figures=f"{RESULTS}/figures",
+        figures=lambda wildcards, output: Path(output.grids[0]).parent,
     message:
         "draw the grids of pictures"
     shell:
