@@ -91,7 +91,7 @@ rule tables_pictures:
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         made=MADE,
-        figures=f"{RESULTS}/figures",
+        figures=lambda wildcards, output: Path(output.grids[0]).parent,
     message:
         "draw the grids of pictures"
     shell:
