@@ -28,7 +28,6 @@ def cluster():
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory) -> Workspace:
     """A smoke run on these cores, which those through SLURM are held to; not to be changed."""
-    return Workspace(Path("/tmp/smoke_ref"))
     workspace = Workspace.new(tmp_path_factory.mktemp("smoke"))
     done = workspace.snakemake("--cores", "2")
     assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
