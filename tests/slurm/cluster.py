@@ -153,9 +153,10 @@ class Cluster:
         gpus = "".join(f"NodeName={','.join(NODES)} Name=gpu Type=fake File={device}\n" for device in devices)
         (self.folder / "gres.conf").write_text(gpus)
         # Snakemake's plugin takes SLURM_CONF away before it calls srun within a job: this gives it back
-        shim = self.folder / "bin/srun"
-        shim.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
-        shim.chmod(0o755)
+        for name in ("srun", "squeue", "scontrol"):
+            shim = self.folder / "bin" / name
+            shim.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {shutil.which(name)} "$@"\n')
+            shim.chmod(0o755)
 
     def _device(self, path: str) -> str:
         """A file for a GPU: a device, as slurmd wants; who may make none has to do with a plain one."""
