@@ -11,8 +11,15 @@ if settle.endpoint(CONFIG, CONFIG.score.judge):
 
 
 QUESTIONS_OF = {
-    job: expand(f"{RESULTS}/prompts/{{set}}/questions.parquet", set=found) for job, found in SETS_OF.items()
+    job: stamped(
+        "-".join(["questions", *found]), expand(f"{RESULTS}/prompts/{{set}}/questions.parquet", set=found)
+    )
+    for job, found in SETS_OF.items()
 }
+SCORERS = stamped(
+    "scorers",
+    settle.model_files(CONFIG, "clip") + settle.model_files(CONFIG, "dino") + settle.tower_files(CONFIG),
+)
 QUESTION_OPTIONS = {
     job: options("questions", f"{RESULTS}/prompts/{{}}/questions.parquet", found)
     for job, found in SETS_OF.items()
@@ -62,9 +69,7 @@ rule score_shard:
         samples=lambda wildcards: SAMPLES_OF[wildcards.job],
         questions=lambda wildcards: QUESTIONS_OF[wildcards.job],
         answers=f"{RESULTS}/answers/{{job}}/{{shard}}.parquet",
-        clip=settle.model_files(CONFIG, "clip"),
-        dino=settle.model_files(CONFIG, "dino"),
-        towers=settle.tower_files(CONFIG),
+        scorers=SCORERS,
     output:
         scores=f"{RESULTS}/scores/{{job}}/{{shard}}.parquet",
     log:
