@@ -1,6 +1,7 @@
 # Shared by all stages: the checked config, its slices, folders, and how `madi` is called.
 import gc
 import sys
+from inspect import signature
 from pathlib import Path
 from shlex import quote
 
@@ -83,13 +84,26 @@ def stamps_of(part):
     return expand(f"{RESULTS}/stamps/{part}/{{job}}.sha256", job=JOBS)
 
 
+def by_job(table):
+    """A job's entry of a table, as inputs or as a param. It tells its signature, which Snakemake else works out anew for
+    every shard."""
+
+    def found(wildcards):
+        if wildcards.job not in table:
+            raise WorkflowError(f"no such job: {wildcards.job}; expected one of {', '.join(table)}")
+        return table[wildcards.job]
+
+    found.__signature__ = signature(found)
+    return found
+
+
 # What the shards of a job read and are told, made once: worked out anew for each shard of a thousand jobs, it would
 # take longer than all else of a plan.
 SETS_OF = {job: settle.sets_of(asked.asks) for job, asked in JOBS.items()}
-SAMPLES_OF = {
-    job: stamped("-".join(["samples", *found]), expand(f"{RESULTS}/data/{{set}}/samples.json", set=found))
-    for job, found in SETS_OF.items()
-}
 SAMPLE_OPTIONS = {
     job: options("benchmark", f"{RESULTS}/data/{{}}/samples.json", found) for job, found in SETS_OF.items()
 }
+
+
+def samples_of(sets):
+    return expand(f"{RESULTS}/data/{{set}}/samples.json", set=sets)
