@@ -11,6 +11,7 @@ if "name" not in config:
 
 include: "workflow/rules/common.smk"  # the config, its slices, and where everything lies
 include: "workflow/rules/settle.smk"  # each job's slice of the config
+include: "workflow/rules/stamp.smk"  # what many jobs read alike, as one file
 include: "workflow/rules/data.smk"  # samples and latents
 include: "workflow/rules/prompts.smk"  # plans and questions
 include: "workflow/rules/train.smk"  # runs

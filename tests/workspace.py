@@ -55,13 +55,13 @@ class Workspace:
         return subprocess.Popen(self.command(*arguments), cwd=self.folder, start_new_session=True, **pipes)
 
     def plan(self, *arguments: str, scale: str = "smoke") -> set[str]:
-        """What Snakemake would do, by the jobs' messages, settling left out."""
+        """What Snakemake would do, by the jobs' messages, settling and stamping left out."""
         done = self.snakemake("--dry-run", "--cores", "2", *arguments, scale=scale)
         assert done.returncode == 0, done.stdout + done.stderr
         shown = done.stdout + done.stderr
         jobs = set(re.findall(r"^ *Job \d+: (.*)$", shown, re.MULTILINE))
         assert jobs or "Nothing to be done" in shown, shown
-        return {job for job in jobs if not job.startswith("settle ")}
+        return {job for job in jobs if not job.startswith(("settle ", "stamp "))}
 
     def rewrite(self, path: str, old: str, new: str) -> None:
         file = self.folder / path

@@ -99,3 +99,15 @@ def score(
 
     made = score.measure(sources, edits, clip, dino, threads, repeats)
     clock.tell(made, json)
+
+
+@app.command()
+def dag(
+    runs: int = typer.Option(1000, min=10, help="Trainings of a grid, in tens."),
+    shards: list[int] = typer.Option([2, 10], min=1, help="Shards of each one's edits and scores; several times."),
+    json: Path | None = typer.Option(None, help="File for the rows: runs, shards, jobs, plan_s, check_s, ..."),
+) -> None:
+    """Snakemake's plan of a large grid, and its check that a finished one needs nothing."""
+    from madi.bench import dag
+
+    dag.tell([dag.measure(runs, count) for count in shards], json)

@@ -1,5 +1,7 @@
 # Shared by all stages: the checked config, its slices, folders, and how `madi` is called.
+import gc
 import sys
+from inspect import signature
 from pathlib import Path
 from shlex import quote
 
@@ -19,6 +21,9 @@ except MadiError as problem:
 # Changed code reruns nothing by itself: what other code has trained stands, and is named.
 if not workflow.remote_exec and not workflow.subprocess_exec:
     settle.warn_of_other_code(CONFIG)
+
+# A plan of ten thousand jobs is millions of objects that stay: looking through them for rubbish takes a quarter of its time.
+gc.set_threshold(200_000, 20, 100)
 
 RESULTS = f"results/{CONFIG.name}"
 LOGS = f"{RESULTS}/logs"
@@ -85,17 +90,49 @@ def reached(name):
     return ancient(f"{RESULTS}/mllms/config.json") if name in CONFIG.mllms else []
 
 
-def shards_of(part):
-    """The shards of all jobs."""
-    return expand(f"{RESULTS}/{part}/{{job}}/{{shard}}.parquet", job=JOBS, shard=SHARDS)
+STAMPED = {}
+
+
+def stamped(what, files):
+    """One file that stands for several, see stamp.smk; for one, itself."""
+    if len(files) < 2:
+        return files
+    STAMPED[what] = files
+    return [f"{RESULTS}/stamps/{what}.sha256"]
+
+
+def shards_of(part, job=None):
+    """The shards of one job, or of all."""
+    return expand(f"{RESULTS}/{part}/{{job}}/{{shard}}.parquet", job=job or JOBS, shard=SHARDS)
+
+
+def stamps_of(part):
+    """A stamp of each job's shards: who has many outputs would have Snakemake hash every shard for each of them."""
+    for job in JOBS:
+        STAMPED[f"{part}/{job}"] = shards_of(part, job)
+    return expand(f"{RESULTS}/stamps/{part}/{{job}}.sha256", job=JOBS)
+
+
+def by_job(table):
+    """A job's entry of a table, as inputs or as a param. It tells its signature, which Snakemake else works out anew for
+    every shard."""
+
+    def found(wildcards):
+        if wildcards.job not in table:
+            raise WorkflowError(f"no such job: {wildcards.job}; expected one of {', '.join(table)}")
+        return table[wildcards.job]
+
+    found.__signature__ = signature(found)
+    return found
 
 
 # What the shards of a job read and are told, made once: worked out anew for each shard of a thousand jobs, it would
 # take longer than all else of a plan.
 SETS_OF = {job: settle.sets_of(asked.asks) for job, asked in JOBS.items()}
-SAMPLES_OF = {
-    job: expand(f"{RESULTS}/data/{{set}}/samples.json", set=found) for job, found in SETS_OF.items()
-}
 SAMPLE_OPTIONS = {
     job: options("benchmark", f"{RESULTS}/data/{{}}/samples.json", found) for job, found in SETS_OF.items()
 }
+
+
+def samples_of(sets):
+    return expand(f"{RESULTS}/data/{{set}}/samples.json", set=sets)

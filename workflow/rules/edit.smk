@@ -8,17 +8,17 @@ EDIT_GPUS = {job: settle.edit_gpus(asked) for job, asked in JOBS.items()}
 OVER_NETWORK = [job for job, asked in JOBS.items() if settle.edits_over_network(asked)]
 
 
-WEIGHTS_OF = {
-    job: expand(f"{RESULTS}/runs/{{run}}/weights.json", run=settle.runs_of(asked))
-    for job, asked in JOBS.items()
-}
-WEIGHT_OPTIONS = {
-    job: options("weights", f"{RESULTS}/runs/{{}}/weights.json", settle.runs_of(asked))
-    for job, asked in JOBS.items()
-}
 BASE = settle.model_files(CONFIG, "base")
-GIVEN_TO = {
-    job: (BASE if settle.needs_base(asked) else []) + settle.given(asked) for job, asked in JOBS.items()
+EDIT_READS = {
+    job: stamped("-".join(["samples", *SETS_OF[job]]), samples_of(SETS_OF[job]))
+    + expand(f"{RESULTS}/runs/{{run}}/weights.json", run=settle.runs_of(asked))
+    + (BASE if settle.needs_base(asked) else [])
+    + settle.given(asked)
+    for job, asked in JOBS.items()
+}
+EDIT_OPTIONS = {
+    job: f'{SAMPLE_OPTIONS[job]} {options("weights", f"{RESULTS}/runs/{{}}/weights.json", settle.runs_of(asked))}'
+    for job, asked in JOBS.items()
 }
 
 
@@ -30,9 +30,7 @@ rule edit:
 rule edit_shard:
     input:
         config=f"{RESULTS}/edits/{{job}}/config.json",
-        samples=lambda wildcards: SAMPLES_OF[wildcards.job],
-        weights=lambda wildcards: WEIGHTS_OF[wildcards.job],
-        given=lambda wildcards: GIVEN_TO[wildcards.job],
+        reads=by_job(EDIT_READS),
     output:
         edits=f"{RESULTS}/edits/{{job}}/{{shard}}.parquet",
         contact=f"{RESULTS}/edits/{{job}}/{{shard}}.jpg",
@@ -50,13 +48,12 @@ rule edit_shard:
         runtime=longer(1440),
         gpu=lambda wildcards: EDIT_GPUS[wildcards.job],
     params:
-        samples=lambda wildcards: SAMPLE_OPTIONS[wildcards.job],
-        weights=lambda wildcards: WEIGHT_OPTIONS[wildcards.job],
+        reads=by_job(EDIT_OPTIONS),
         shards=len(SHARDS),
     message:
         "edit with {wildcards.job}, shard {wildcards.shard}"
     shell:
-        "madi edit shard --config {input.config} {params.samples} {params.weights} --shard {wildcards.shard}/{params.shards}"
+        "madi edit shard --config {input.config} {params.reads} --shard {wildcards.shard}/{params.shards}"
         " --out {output.edits} --contact {output.contact} --log {log}"
 
 

@@ -12,13 +12,25 @@ if settle.endpoint(CONFIG, CONFIG.score.judge):
 
 SCORE_GPUS = {job: settle.score_gpus(CONFIG, found) for job, found in SETS_OF.items()}
 
-QUESTIONS_OF = {
-    job: expand(f"{RESULTS}/prompts/{{set}}/questions.parquet", set=found) for job, found in SETS_OF.items()
+
+def questions_of(sets):
+    return expand(f"{RESULTS}/prompts/{{set}}/questions.parquet", set=sets)
+
+
+SCORERS = settle.model_files(CONFIG, "clip") + settle.model_files(CONFIG, "dino") + settle.tower_files(CONFIG)
+JUDGE_READS = {
+    job: stamped("-".join(["judged", *sets]), samples_of(sets) + questions_of(sets))
+    for job, sets in SETS_OF.items()
 }
-QUESTION_OPTIONS = {
-    job: options("questions", f"{RESULTS}/prompts/{{}}/questions.parquet", found)
-    for job, found in SETS_OF.items()
+SCORE_READS = {
+    job: stamped("-".join(["scored", *sets]), samples_of(sets) + questions_of(sets) + SCORERS)
+    for job, sets in SETS_OF.items()
 }
+SCORE_OPTIONS = {
+    job: f'{SAMPLE_OPTIONS[job]} {options("questions", f"{RESULTS}/prompts/{{}}/questions.parquet", sets)}'
+    for job, sets in SETS_OF.items()
+}
+HOW = f"--mllms {RESULTS}/mllms/config.json" if CONFIG.score.judge in CONFIG.mllms else ""
 
 
 rule score:
@@ -30,8 +42,7 @@ rule score_judge:
     input:
         config=f"{RESULTS}/answers/{{job}}/config.json",
         edits=f"{RESULTS}/edits/{{job}}/{{shard}}.parquet",
-        samples=lambda wildcards: SAMPLES_OF[wildcards.job],
-        questions=lambda wildcards: QUESTIONS_OF[wildcards.job],
+        reads=by_job(JUDGE_READS),
         mllms=reached(CONFIG.score.judge),
     output:
         answers=f"{RESULTS}/answers/{{job}}/{{shard}}.parquet",
@@ -48,14 +59,13 @@ rule score_judge:
         runtime=longer(1440),
         gpu=settle.gpus(CONFIG, CONFIG.score.judge),
     params:
-        samples=lambda wildcards: SAMPLE_OPTIONS[wildcards.job],
-        questions=lambda wildcards: QUESTION_OPTIONS[wildcards.job],
+        reads=by_job(SCORE_OPTIONS),
         cache=f"{RESULTS}/asked/answers",
-        mllms=lambda wildcards, input: each("mllms", [input.mllms] if input.mllms else []),
+        mllms=HOW,
     message:
         "judge the edits of {wildcards.job}, shard {wildcards.shard}"
     shell:
-        "madi score judge --config {input.config} --edits {input.edits} {params.samples} {params.questions}"
+        "madi score judge --config {input.config} --edits {input.edits} {params.reads}"
         " {params.mllms} --cache {params.cache}/{wildcards.job}/{wildcards.shard}.jsonl --out {output.answers} --log {log}"
 
 
@@ -63,12 +73,8 @@ rule score_shard:
     input:
         config=f"{RESULTS}/scores/{{job}}/config.json",
         edits=f"{RESULTS}/edits/{{job}}/{{shard}}.parquet",
-        samples=lambda wildcards: SAMPLES_OF[wildcards.job],
-        questions=lambda wildcards: QUESTIONS_OF[wildcards.job],
         answers=f"{RESULTS}/answers/{{job}}/{{shard}}.parquet",
-        clip=settle.model_files(CONFIG, "clip"),
-        dino=settle.model_files(CONFIG, "dino"),
-        towers=settle.tower_files(CONFIG),
+        reads=by_job(SCORE_READS),
     output:
         scores=f"{RESULTS}/scores/{{job}}/{{shard}}.parquet",
     log:
@@ -83,10 +89,9 @@ rule score_shard:
         runtime=longer(480),
         gpu=lambda wildcards: SCORE_GPUS[wildcards.job],
     params:
-        samples=lambda wildcards: SAMPLE_OPTIONS[wildcards.job],
-        questions=lambda wildcards: QUESTION_OPTIONS[wildcards.job],
+        reads=by_job(SCORE_OPTIONS),
     message:
         "score the edits of {wildcards.job}, shard {wildcards.shard}"
     shell:
-        "madi score shard --config {input.config} --edits {input.edits} {params.samples} {params.questions}"
+        "madi score shard --config {input.config} --edits {input.edits} {params.reads}"
         " --answers {input.answers} --out {output.scores} --log {log}"

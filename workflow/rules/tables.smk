@@ -7,6 +7,9 @@ localrules:
 MADE = f"--scores {RESULTS}/scores --edits {RESULTS}/edits"
 
 
+STAMPS = {part: stamps_of(part) for part in ("edits", "scores")}
+
+
 PLANNED = any(run.wants_plans for run in CONFIG.train.runs.values())
 
 
@@ -17,8 +20,8 @@ rule tables_build:
     input:
         config=f"{RESULTS}/tables/config.json",
         samples=expand(f"{RESULTS}/data/{{set}}/samples.json", set=ASKED),
-        edits=shards_of("edits"),
-        scores=shards_of("scores"),
+        edits=STAMPS["edits"],
+        scores=STAMPS["scores"],
         runs=expand(f"{RESULTS}/runs/{{run}}/train.csv", run=CONFIG.train.runs),
         reported=CONFIG.tables.reported,
     output:
@@ -69,8 +72,8 @@ rule tables_pictures:
     input:
         config=f"{RESULTS}/tables/config.json",
         samples=expand(f"{RESULTS}/data/{{set}}/samples.json", set=ASKED),
-        edits=shards_of("edits"),
-        scores=shards_of("scores"),
+        edits=STAMPS["edits"],
+        scores=STAMPS["scores"],
     output:
         grids=report(
             expand(f"{RESULTS}/figures/{{grid}}.png", grid=DECLARED.get("grids", [])),
@@ -103,17 +106,17 @@ rule tables_page:
     input:
         config=f"{RESULTS}/tables/config.json",
         samples=expand(f"{RESULTS}/data/{{set}}/samples.json", set=ASKED),
-        edits=shards_of("edits"),
-        scores=shards_of("scores"),
+        edits=STAMPS["edits"],
+        scores=STAMPS["scores"],
         cells=f"{RESULTS}/cells.parquet",
         lineage=f"{RESULTS}/lineage.parquet",
-        figures=rules.tables_build.output.figures,
+        figures=expand(f"{RESULTS}/figures/{{figure}}.svg", figure=PLOTS),
         reported=CONFIG.tables.reported,
         questions=f"{RESULTS}/prompts/emu_edit/questions.parquet" if "emu_edit" in ASKED else [],
         plans=f"{RESULTS}/prompts/plans.parquet" if PLANNED else [],
         train=f"{RESULTS}/data/train/samples.json",
-        grids=rules.tables_pictures.output.grids,
-        drawn=rules.train_figure.output if MASKING else [],
+        grids=expand(f"{RESULTS}/figures/{{grid}}.png", grid=DECLARED.get("grids", [])),
+        drawn=f"{RESULTS}/figures/figure_1.png" if MASKING else [],
     output:
         page=report(f"{RESULTS}/report.html", category="Report", caption="../report/page.rst"),
         made=f"{RESULTS}/provenance.json",

@@ -1,0 +1,21 @@
+# What many jobs read alike, as one file: with a score of common inputs each, ten thousand shards would take minutes to plan.
+# A stamp holds the hashes of its files: who reads it reruns when one of them has other content, and at nothing else.
+localrules:
+    stamp,
+
+
+rule stamp:
+    input:
+        lambda wildcards: STAMPED[wildcards.what],
+    output:
+        f"{RESULTS}/stamps/{{what}}.sha256",
+    log:
+        f"{LOGS}/stamp/{{what}}.log",
+    wildcard_constraints:
+        what="[a-z0-9_/-]+",
+    conda:
+        "../../environment.yml"
+    message:
+        "stamp {wildcards.what}"
+    shell:
+        "sha256sum {input:q} > {output} 2> {log}"
