@@ -22,7 +22,7 @@ def parts(at: At) -> Iterator[Part]:
     yield latents(at)
     index = 300 * images(at)  # bytes of a row, with its checksum
     read = images(at) * disk.latent(at.vae, at.config.size_px, at.config.data.latents.dtype) / at.cpu.disk
-    yield Part("data_check", (at.each("load") + read,), disk=index, files=2 + disk.OF_JOB - 1)
+    yield Part("data_check", ((at.each("start") + at.each("load")) / 2 + read,), disk=index, files=2 + disk.OF_JOB - 1)
 
 
 def preparing(at: At) -> Part:
@@ -58,7 +58,7 @@ def latents(at: At) -> Part:
     rate = at.rate("vae", device) * threads
     how = {"pictures": count, "operations a picture": each, "px": config.size_px} | rated(at, "vae", device)
     made = seconds_of(count * each, rate, "latents", how)
-    other = at.each("megapixel", count * config.size_px**2 / 1e6)
+    other = at.each("megapixel", count * at.megapixels)
     size = disk.latent(at.vae, config.size_px, config.data.latents.dtype)
     held = Told("latents", count * size, "bytes", "pictures x bytes of one", {"pictures": count, "bytes of one": size})
     return Part(

@@ -33,7 +33,9 @@ def joined(same: list[Part]) -> Part:
     """The jobs of one rule that take as many GPUs."""
     first = same[0]
     sums = {name: sum(getattr(p, name) for p in same) for name in ("operations", "disk", "files", "calls", "money")}
-    lists = {name: tuple(x for p in same for x in getattr(p, name)) for name in ("seconds", "told", "warnings")}
+    lists = {
+        name: tuple(x for p in same for x in getattr(p, name)) for name in ("seconds", "told", "warnings", "names")
+    }
     return Part(first.rule, gpus=first.gpus, cores=first.cores, **sums, **lists)
 
 
@@ -59,7 +61,7 @@ def job(at: At, name: str, batches: list[list[Work]]) -> Part:
         )
         for (kind, device), number in work.items()
     ]
-    made = at.each("edited", count) + at.each("megapixel", count * at.config.size_px**2 / 1e6)
+    made = at.each("edited", count) + at.each("megapixel", count * at.megapixels)
     told.append(Told(f"{name}: pictures", made, "s", "edits x (s an edit + megapixels x s)", {"edits": count}))
     loads = loading(at, {work.editor for works in batches for work in works})
     told.append(Told(f"{name}: starts", loads, "s", "start + weights / speed of the disk", {"shards": shards(at)}))
@@ -78,6 +80,7 @@ def job(at: At, name: str, batches: list[list[Work]]) -> Part:
         calls=endpoints,
         told=tuple(told),
         warnings=warned,
+        names=(name,) * len(times),
     )
 
 

@@ -14,16 +14,9 @@ from madi.shards import read_json, write_json
 
 FOLDER = Path("results/bench")
 KINDS = ("train", "edit", "vae", "embed")  # of work that is counted in operations
-ITEMS = (
-    "start",
-    "load",
-    "sample",
-    "megapixel",
-    "verdict",
-    "scored",
-    "edited",
-    "row",
-)  # that is counted in seconds
+# What is counted in seconds: starts of a job without and with a model, of the oracle; a scene's sample, a megapixel
+# read and resized, the oracle's verdict, an edit's scores and its record, an answer's row.
+ITEMS = ("start", "load", "oracle", "sample", "megapixel", "verdict", "scored", "edited", "row")
 OMNIGEN_TIMES = "https://github.com/VectorSpaceLab/OmniGen/blob/main/docs/inference.md"
 LLM_TIMES = "https://github.com/mosaicml/llm-foundry/blob/main/scripts/train/benchmarking/README.md"
 

@@ -39,9 +39,14 @@ def judging(at: At, job: str, edits: Counter[str]) -> Part:
     own = 0.0
     if judge not in at.config.mllms:  # the oracle reads each picture once
         read = sum(n for name, n in edits.items() if at.scenes(name) and sources(name))
-        own = at.each("verdict", read) + at.each("row", sum(asked.values()))
-        how = {"edits": read, "s an edit": at.cpu.seconds["verdict"], "answers": sum(asked.values())}
-        told.append(Told(f"{job}: the oracle", own, "s", "edits x s an edit + answers x s a row", how))
+        own = at.each("oracle", split) + at.each("verdict", read) + at.each("row", sum(asked.values()))
+        how = {
+            "edits": read,
+            "s until the first": at.cpu.seconds["oracle"],
+            "s an edit": at.cpu.seconds["verdict"],
+            "answers": sum(asked.values()),
+        }
+        told.append(Told(f"{job}: the oracle", own, "s", "start + edits x s an edit + answers x s a row", how))
     return Part(
         "score_judge",
         (at.each("start") + own / split + one.seconds,) * split,
@@ -52,6 +57,7 @@ def judging(at: At, job: str, edits: Counter[str]) -> Part:
         money=whole.money,
         told=tuple(told),
         warnings=tuple(calls.over(at.config, judge, f"score_judge {job}", one)),
+        names=(job,) * split,
     )
 
 
@@ -62,7 +68,7 @@ def scoring(at: At, job: str, edits: Counter[str]) -> Part:
     seen = embedded(at, job)
     embeds = sum(seen[kind] * operations for kind, operations in towers(at))
     told = [seconds_of(embeds, at.rate("embed", "cpu"), f"{job}: embedding", dict(seen) | rated(at, "embed", "cpu"))]
-    megapixels = seen["pictures"] * config.size_px**2 / 1e6
+    megapixels = seen["pictures"] * at.megapixels
     own = at.each("scored", count) + at.each("megapixel", megapixels * (1 + len(config.model.more)))
     how = {"edits": count, "s an edit": at.cpu.seconds["scored"], "megapixels": megapixels}
     told.append(Told(f"{job}: pixels", own, "s", "edits x s an edit + megapixels x embedding models x s", how))
@@ -79,6 +85,7 @@ def scoring(at: At, job: str, edits: Counter[str]) -> Part:
         operations=embeds + detected * DETECTOR,
         files=split * (1 + disk.OF_JOB),
         told=tuple(told),
+        names=(job,) * split,
     )
 
 

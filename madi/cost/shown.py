@@ -11,7 +11,7 @@ from madi.cost.stages import Stage, warnings
 from madi.shards import write_json
 
 SUMS = ("gpu_hours", "core_hours", "operations", "disk", "files", "calls", "money")
-HEAD = ("stage", "jobs", "GPU hours", "core hours", "wall hours", "disk", "files", "calls", "for calls")
+HEAD = ("stage", "jobs", "on GPUs", "on cores", "wall", "disk", "files", "calls", "for calls")
 
 
 def rows(stages: Sequence[Stage], width: int) -> list[dict]:
@@ -44,10 +44,12 @@ def table(stages: Sequence[Stage], width: int) -> str:
 
 
 def hour(value: float) -> str:
-    """Hours with as many digits as mean something."""
+    """Hours in words, with as many digits as mean something."""
     if not value:
         return "-"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2f}"
+    if value < 1:
+        return f"{60 * value:.0f} min" if value > 1 / 6 else f"{60 * value:.1f} min"
+    return f"{value:,.0f} h" if value >= 10 else f"{value:.1f} h"
 
 
 def size(value: float) -> str:
@@ -55,7 +57,7 @@ def size(value: float) -> str:
     for unit, many in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if value >= many:
             return f"{value / many:.1f} {unit}"
-    return f"{value / 1e3:.0f} kB"
+    return f"{value / 1e3:.0f} kB" if value else "-"
 
 
 def number(value: float | str) -> str:
@@ -72,13 +74,14 @@ def explained(stages: Sequence[Stage]) -> Iterator[str]:
     for stage in stages:
         for part in stage.parts:
             jobs = f"{len(part.seconds):,} job" + "s" * (len(part.seconds) != 1)
-            on = f"{part.gpus} GPU" if part.gpus else f"{part.cores} core"
-            long = f", the longest {hour(max(part.seconds, default=0) / 3600)} h"
-            yield f"\n{stage.name}: {part.rule}: {jobs}, {on}{'s' * (max(part.gpus, part.cores) > 1)} each{long}"
+            count = part.gpus or part.cores
+            on = f"{count} {'GPU' if part.gpus else 'core'}{'s' * (count > 1)}"
+            long = f", the longest {hour(max(part.seconds, default=0) / 3600)}"
+            yield f"\n{stage.name}: {part.rule}: {jobs}, {on} each{long}"
             for told in part.told:
                 value = (
-                    f"{told.value / 3600:.3g} h"
-                    if told.unit == "s" and told.value > 3600
+                    hour(told.value / 3600)
+                    if told.unit == "s" and told.value > 60
                     else f"{number(told.value)} {told.unit}"
                 )
                 yield f"  {told.name} = {value} = {told.formula}"

@@ -6,7 +6,8 @@ A part is the jobs of one rule. Times are those of a job that has its GPUs, or i
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,12 +18,14 @@ from madi.cost.machine import Machine
 from madi.cost.told import Told
 from madi.errors import MadiError
 
+DAY = 24 * 3600
 NAMES = ("data", "prompts", "train", "edit", "score", "tables")
 
 
 @dataclass(frozen=True)
 class Part:
-    """The jobs of one rule. seconds: of each; gpus, cores: that a job takes; disk: bytes; operations: of all jobs."""
+    """The jobs of one rule. seconds: of each; gpus, cores: that a job takes; disk: bytes; operations: of
+    all jobs; names: of the jobs, where one asks who they are."""
 
     rule: str
     seconds: tuple[float, ...]
@@ -35,6 +38,7 @@ class Part:
     money: float = 0.0
     told: tuple[Told, ...] = ()
     warnings: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
     def hours(self) -> float:
@@ -63,7 +67,10 @@ class Stage:
 
     def wall(self, width: int) -> float:
         """Hours, with `width` jobs at once, each rule's after those of the rule before."""
-        return sum(makespan(part.seconds, width) for part in self.parts) / 3600
+        rules: dict[str, list[float]] = {}
+        for part in self.parts:
+            rules.setdefault(part.rule, []).extend(part.seconds)
+        return sum(makespan(seconds, width) for seconds in rules.values()) / 3600
 
 
 @dataclass(frozen=True)
@@ -103,8 +110,9 @@ class At:
         own = {"train": self.config.data.train, "validation": self.config.data.validation}
         return (own.get(name) or self.config.data.benchmarks[name]).reader == "scenes"
 
-    def megapixels(self, name: str) -> float:
-        """Of a picture of a set, as an edit of it has them."""
+    @property
+    def megapixels(self) -> float:
+        """Of a picture as the model sees it."""
         return self.config.size_px**2 / 1e6
 
 
@@ -148,5 +156,21 @@ def rated(at: At, kind: str, device: str, processes: int = 1) -> dict[str, float
     return {"machine": machine.name, "peak": machine.peak, f"share ({kind})": machine.shares[kind], "devices": devices}
 
 
+def too_long(stage: Stage) -> Iterator[str]:
+    """Of jobs that are longer than a day, which few partitions let run. A training goes on in another go."""
+    for part in stage.parts:
+        long = [one for one in zip(part.seconds, part.names) if one[0] > DAY]
+        if long and part.rule != "train_run":
+            most, name = max(long)
+            many = f"{len(long)} jobs are" if len(long) > 1 else "a job is"
+            yield (
+                f"{part.rule}: {many} longer than a day, {name} with {most / 3600:.0f} hours the longest: "
+                f"{math.ceil(2 * most / DAY)} shards of it would take half a day each"
+            )
+
+
 def warnings(stages: Sequence[Stage]) -> list[str]:
-    return [one for stage in stages for part in stage.parts for one in part.warnings]
+    """What a person should know before starting."""
+    return [one for stage in stages for part in stage.parts for one in part.warnings] + [
+        one for stage in stages for one in too_long(stage)
+    ]
