@@ -66,11 +66,11 @@ def width_of(config: Config, found: list[stages.Stage], said: int | None) -> tup
 
 def calibrated(config: Config, name: str | None) -> str:
     """Measures this machine under a name, `this` by default, and gives the name. Errors: MadiError for a preset's."""
-    from madi.cost import calibrate
-
     name = name or machines.OWN
     if name in machines.PRESETS or not name.replace("_", "").replace("-", "").isalnum():
         raise MadiError(f"{name!r} cannot be measured", "--machine", "a name of one's own, letters and digits")
+    from madi.cost import calibrate  # what measures imports all that is measured
+
     path = machines.file_of(name)
     machines.write(calibrate.measure(config, name), path)
     print(f"written: {path}")
