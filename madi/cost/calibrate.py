@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 from madi import images, provenance, records, samples, shards
-from madi.bench.clock import wait
 from madi.config import Config, DataSlice, EditSlice, JudgeSlice, LatentSlice, QuestionSlice, ScoreSlice
 from madi.cost import edits, model, scores, shapes
 from madi.cost.machine import KINDS, PRESETS, Machine
@@ -68,12 +67,17 @@ class Measured:
 
     def seconds(self, work: Callable[[], object]) -> float:
         """How long the work takes."""
-        wait(self.device)
         clock = time.perf_counter if self.device.type == "cuda" else time.process_time
+        self._wait()
         start = clock()
         work()
-        wait(self.device)
+        self._wait()
         return clock() - start
+
+    def _wait(self) -> None:
+        """Until the device has done what it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
     def share(self, operations: float, work: Callable[[], object]) -> float:
         """Which share of the peak the work reaches, after once without a watch."""

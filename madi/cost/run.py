@@ -52,7 +52,7 @@ def show(wanted: Wanted, explain: bool = False, json: Path | None = None) -> Non
 def width_of(config: Config, found: list[stages.Stage], said: int | None) -> tuple[int, str]:
     """(jobs at once, why): as said; the SLURM profile's where jobs take GPUs; else as `--cores all` would here."""
     if said is not None:
-        return said, f"{said} jobs at once"
+        return said, f"{said} job{'s' * (said > 1)} at once"
     if any(part.gpus for stage in found for part in stage.parts):
         if not PROFILE.is_file():
             return 1, "one job at a time (`--width` says otherwise)"

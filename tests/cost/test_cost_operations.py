@@ -162,7 +162,7 @@ PUBLISHED = {(1024, 1024): (31, 66, 80), (512, 1024): (31, 50, 54), (768, 768): 
 
 @pytest.mark.parametrize("sizes", PUBLISHED)
 @pytest.mark.parametrize("sources", [0, 1, 2])
-def test_published_times_of_omnigen_are_met_within_a_third(sizes, sources):
+def test_published_times_of_omnigen_are_met_within_a_fifth(sizes, sources):
     given, made = sizes
     whole, bare = prompt(sources, given, 10), prompt(sources, given, 0)
     branches = [len(whole), shapes.NEGATIVE, *[len(bare)] * (sources > 0)]
@@ -171,7 +171,7 @@ def test_published_times_of_omnigen_are_met_within_a_third(sizes, sources):
     a100 = machine.PRESETS["a100-80gb"]
     edited = model.edit(OMNIGEN, branches, noise(made), 50) + prefixes
     seconds = edited / a100.rate("edit") + coded / a100.rate("vae")
-    assert 3 / 4 < seconds / PUBLISHED[sizes][sources] < 4 / 3
+    assert 5 / 6 < seconds / PUBLISHED[sizes][sources] < 6 / 5
 
 
 def test_twice_the_steps_are_twice_the_operations():
