@@ -22,6 +22,7 @@ ALONE = {
     "trace": "madi.lineage.verbs",
     "verify": "madi.lineage.verbs",
     "audit": "madi.tables.audit.verbs",
+    "cost": "madi.cost.verbs",
 }  # verbs in no stage
 
 

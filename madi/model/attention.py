@@ -13,18 +13,11 @@ import torch
 import torch.nn.functional as F
 from diffusers.models.transformers.transformer_omnigen import OmniGenAttnProcessor2_0
 
+from madi.model.runs import Run
+
 # Queries x keys up to which neighbouring runs share one masked call. On a CPU, fewer and larger calls train about
 # 7 % faster at 200 tokens a sample; beyond, a mask costs more than another call.
 SMALL = 256 * 256
-
-
-@dataclass(frozen=True)
-class Run:
-    """Positions [begin, end) of one sample. Causal (text): each sees up to itself; else (image): up to `end`."""
-
-    begin: int
-    end: int
-    causal: bool
 
 
 @dataclass(frozen=True)
@@ -57,33 +50,6 @@ class Segment:
     start: int = 0
     held: Holder | None = None
     shift: int = 0
-
-
-def runs(prompt: int, slots: list[tuple[int, int]], target: int) -> list[Run]:
-    """Prompt tokens (causal but for the image `slots`), one time token (causal), `target` noise tokens."""
-    words = prompt_runs(prompt + 1, slots)
-    return [*words, Run(prompt + 1, prompt + 1 + target, False)]
-
-
-def prompt_runs(length: int, slots: list[tuple[int, int]]) -> list[Run]:
-    """The runs of `length` tokens, causal but for the image slots."""
-    out, at = [], 0
-    for begin, end in slots:
-        out += [Run(at, begin, True)] * (at < begin) + [Run(begin, end, False)]
-        at = end
-    return out + [Run(at, length, True)] * (at < length)
-
-
-def part(whole: list[Run], begin: int, end: int) -> list[Run]:
-    """What of the runs lies in [begin, end). Errors: ValueError where that would cut an image in two."""
-    out = []
-    for run in whole:
-        cut = Run(max(run.begin, begin), min(run.end, end), run.causal)
-        if cut.begin < cut.end:
-            if not run.causal and cut != run:
-                raise ValueError(f"positions {begin}-{end} cut the image at {run.begin}-{run.end}")
-            out.append(cut)
-    return out
 
 
 def calls(parts: list[Run], device=None, small: int = SMALL) -> list[Call]:

@@ -7,11 +7,15 @@ for causal text). Not counted: norms, rotary turns, patch embeddings, the VAE. T
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-import torch
+from madi.model.runs import Run, runs
 
-from madi.model.attention import Call, Run, Segment, runs
-from madi.model.prompt import Prompt
+if TYPE_CHECKING:  # what a sample costs is told without torch
+    import torch
+
+    from madi.model.attention import Call, Segment
+    from madi.model.prompt import Prompt
 
 
 def linear(config) -> int:
@@ -47,6 +51,8 @@ def sample(config, prompt: Prompt, target: int) -> int:
 
 def ceiling(device: torch.device, dtype: torch.dtype, seconds: float = 2.0) -> float:
     """The most operations a second that a large matrix product reaches on this device, of as many as fit the time."""
+    import torch
+
     side = 8192 if device.type == "cuda" else 2048
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     best, start = float("inf"), time.perf_counter()

@@ -13,8 +13,9 @@ from collections.abc import Callable
 import torch
 from diffusers import OmniGenTransformer2DModel
 
-from madi.model.attention import PackedAttention, Segment, calls, runs
+from madi.model.attention import PackedAttention, Segment, calls
 from madi.model.prompt import Prompt
+from madi.model.runs import runs
 
 
 class Packed(torch.nn.Module):

@@ -16,9 +16,10 @@ from pathlib import Path
 import psutil
 import torch
 
-from madi.model.attention import Call, Run, Segment, calls, part, prompt_runs
+from madi.model.attention import Call, Segment, calls
 from madi.model.packed import Packed
 from madi.model.prompt import Prompt
+from madi.model.runs import Run, part, prompt_runs
 
 # Noise tokens that run through the blocks together on a CPU: more fall out of its caches (measured: twelve rows of
 # 1,025 tokens in one stream take 16 % longer than four streams of three).

@@ -5,7 +5,8 @@ from diffusers.pipelines.omnigen.processor_omnigen import OmniGenCollator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from madi.model.attention import SMALL, calls, runs
+from madi.model.attention import SMALL, calls
+from madi.model.runs import runs
 
 
 def dense(prompt, slots, target):

@@ -11,7 +11,7 @@ from worlds import MAGD, World
 from madi import images, shards
 from madi.errors import MadiError
 from madi.model import flops
-from madi.model.attention import runs
+from madi.model.runs import runs
 from madi.records import SAMPLE
 from madi.train import loop
 from madi.train.ahead import ahead

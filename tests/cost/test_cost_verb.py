@@ -1,0 +1,207 @@
+"""`madi cost` from the command line: totals, targets, money, what is warned of, and an error in one line."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from madi import cli, configfile
+from madi.config import load, parse
+from madi.cost import calls, machine, shown, stages
+
+DEMO, PAPER = "config/demo.yaml", "config/paper.yaml"
+TIMES = json.loads(Path("tests/cost/demo_times.json").read_text())
+
+
+def cost(capsys, *words):
+    assert cli.main(["cost", *map(str, words)]) == 0
+    return capsys.readouterr().out
+
+
+def told(tmp_path, capsys, *words) -> dict:
+    cost(capsys, "--json", tmp_path / "cost.json", *words)
+    return json.loads((tmp_path / "cost.json").read_text())
+
+
+def row(found: dict, stage: str) -> dict:
+    return next(one for one in found["rows"] if one["stage"] == stage)
+
+
+def laid_over(tmp_path, **over):
+    """A file of differences over a config."""
+    path = tmp_path / "over.yaml"
+    path.write_text(yaml.safe_dump(over))
+    return path
+
+
+@pytest.mark.parametrize("config", [DEMO, PAPER])
+def test_the_total_is_the_sum_of_the_targets(tmp_path, capsys, config):
+    whole = row(told(tmp_path, capsys, "--config", config, "--width", 3), "total")
+    alone = [row(told(tmp_path, capsys, name, "--config", config, "--width", 3), "total") for name in stages.NAMES]
+    for name in (*shown.SUMS, "jobs", "wall_hours"):
+        assert whole[name] == pytest.approx(sum(one[name] for one in alone)), name
+
+
+def test_twice_the_steps_take_twice_the_hours(tmp_path, capsys):
+    raw = configfile.read(PAPER).content
+    twice = {"steps": 8000, "save_every": 10**6, "validate_edits": None}
+    both = []
+    for more in ({"save_every": 10**6, "validate_edits": None}, twice):
+        runs = {"ft": raw["train"]["runs"]["ft"] | more}
+        config = parse(raw | {"train": raw["train"] | {"runs": runs}, "edit": edit_of(raw, ["omnigen", "ft"])})
+        found = stages.estimate(config, *machine.pair(None), "train")[0].parts[0]
+        both.append(sum(one.value for one in found.told if one.name in ("ft: steps", "ft: updates")))
+    assert both[1] == pytest.approx(2 * both[0])
+
+
+def edit_of(raw, names):
+    ask = {"benchmark": "emu_edit", "editors": names, "pauses": [0], "seeds": [0]}
+    editors = {name: raw["edit"]["editors"][name] for name in names}
+    return raw["edit"] | {"editors": editors, "asks": {"one": ask}}
+
+
+@pytest.mark.parametrize("job", TIMES["seconds"])
+def test_the_demos_measured_times_are_met_within_a_factor_of_two(job):
+    """By the core that was measured on the same machine."""
+    rule, _, name = job.partition("/")
+    config = load(DEMO)
+    parts = [p for stage in stages.estimate(config, *machine.pair("cpu_core")) for p in stage.parts if p.rule == rule]
+    names = {"data_prepare": ["train"], "train_run": list(config.train.runs)}.get(rule) or parts[0].names or (name,)
+    seconds = parts[0].seconds[list(names).index(name)]
+    assert 0.5 < seconds / TIMES["seconds"][job] < 2
+
+
+def test_the_demo_as_a_whole_takes_what_the_readme_says():
+    """Two cores, 11 to 17 minutes."""
+    found = stages.estimate(load(DEMO), *machine.pair("cpu_core"))
+    assert 11 / 2 < 60 * sum(stage.wall(2) for stage in found) < 17 * 2
+
+
+def test_a_paper_run_on_four_a100_takes_what_its_config_says(tmp_path, capsys):
+    """`config/paper.yaml`: 45 to 80 hours."""
+    found = told(tmp_path, capsys, "train", "--config", PAPER, "--width", 7)
+    assert 45 < row(found, "train")["wall_hours"] < 80
+    assert row(found, "train")["gpu_hours"] == pytest.approx(7 * 4 * row(found, "train")["wall_hours"], rel=0.01)
+
+
+def test_width_shortens_the_wall_and_nothing_else(tmp_path, capsys):
+    one, many = (row(told(tmp_path, capsys, "--config", PAPER, "--width", n), "total") for n in (1, 100))
+    assert many["wall_hours"] < one["wall_hours"] / 3
+    assert {**one, "wall_hours": 0} == {**many, "wall_hours": 0}
+
+
+def test_jobs_fill_the_width_longest_first():
+    assert stages.makespan([3, 3, 2, 2, 2], 2) == 7 and stages.makespan([5, 1], 10) == 5 and stages.makespan([], 3) == 0
+
+
+def test_formulas_are_shown_with_what_goes_in(capsys):
+    out = cost(capsys, "train", "--config", PAPER, "--explain")
+    assert "steps x batch x operations / (peak x share x devices)" in out
+    for line in ("steps: 4,000", "batch: 128", "machine: a100-80gb", "share (train): 0.5", "devices: 4"):
+        assert line in out
+
+
+def test_gpu_hours_have_a_price(capsys, tmp_path):
+    hours = row(told(tmp_path, capsys, "train", "--config", PAPER), "total")["gpu_hours"]
+    assert f"= {hours * 2:,.0f} EUR" in cost(capsys, "train", "--config", PAPER, "--price", 2)
+    assert "EUR" not in cost(capsys, "train", "--config", PAPER) + cost(capsys, "--price", 2)
+
+
+def test_calls_cost_tokens_by_the_prices():
+    config = load(PAPER)
+    asked = {("plans", "train"): 1000}
+    found = calls.of(config, "gemini", asked)
+    sent, answered = calls.tokens("plans", "train", config.size_px)
+    assert found.count == 1000
+    assert found.money == pytest.approx(1000 * (sent * 0.10 + answered * 0.40) / 1e6)
+    assert sent > 258  # a picture of at most 768 px is a tile
+    assert calls.of(config, "oracle", asked) == calls.Calls()
+
+
+def test_larger_pictures_are_more_tiles():
+    assert [calls.tiles(px) for px in (128, 384, 512, 768, 1024, 1568)] == [1, 1, 1, 1, 4, 9]
+    two, one = calls.tokens("idea_bench", "idea_bench", 1024)[0], calls.tokens("idea_bench", "emu_edit", 1024)[0]
+    assert two - one == 4 * 258  # one source more
+
+
+def test_plans_are_of_their_share_of_the_edits(tmp_path, capsys):
+    found = told(tmp_path, capsys, "prompts", "--config", PAPER)
+    plans = next(part for part in found["parts"]["prompts"] if part["rule"] == "prompts_plan")
+    assert plans["calls"] == 100_000
+
+
+def test_an_estimate_over_a_budget_is_warned_of(capsys, tmp_path):
+    over = laid_over(tmp_path, mllms={"gemini": {"budget": 1}})
+    out = cost(capsys, "prompts", "--config", PAPER, "--config", over)
+    assert "warning: prompts_plan train: about" in out and "over the budget of gemini, 1 a job" in out
+    assert "over the budget" not in cost(capsys, "--config", PAPER)
+    few = laid_over(tmp_path, mllms={"gemini": {"calls": 10}})
+    assert "over the limit of gemini" in cost(capsys, "prompts", "--config", PAPER, "--config", few)
+
+
+def test_jobs_longer_than_a_day_are_warned_of(capsys):
+    out = cost(capsys, "edit", "--config", PAPER)
+    assert "longer than a day, magd_ep with" in out
+    assert "longer than a day" not in cost(capsys)
+
+
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["eddit"], "no stage called 'eddit'; expected one of data, prompts, train, edit, score, tables"),
+        (["--machine", "abacus"], "no machine called 'abacus'"),
+        (["--config", "none.yaml"], "no such file"),
+        (["--width", "0"], "width"),
+        (["--calibrate", "--machine", "a100-80gb"], "cannot be measured"),
+    ],
+)
+def test_a_slip_is_one_line(capsys, words, said):
+    assert cli.main(["cost", *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("broken", [{"peak": -1}, {"shares": {"train": 0.5}}, {"seconds": {}}, {"colour": "red"}])
+def test_a_broken_machines_file_is_one_line(tmp_path, capsys, broken):
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps(json.loads(machine.file_of("cpu_core").read_text()) | broken))
+    assert cli.main(["cost", "--machine", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert str(path) in err and err.count("\n") == 1
+
+
+def test_a_machine_of_ones_own_takes_its_place(tmp_path, capsys):
+    path = tmp_path / "mine.json"
+    core = json.loads(machine.file_of("cpu_core").read_text())
+    path.write_text(json.dumps(core | {"name": "mine", "peak": core["peak"] / 10}))
+    slow, fast = (row(told(tmp_path, capsys, "train", *of), "train") for of in (["--machine", path], []))
+    assert 5 < slow["core_hours"] / fast["core_hours"] <= 10
+    assert "H100" not in cost(capsys, "--machine", path) and "cores as mine" in cost(capsys, "--machine", path)
+
+
+@pytest.mark.parametrize("jobs, said", [("12", "12 jobs at once"), ("all", None)])
+def test_the_width_is_the_profiles(tmp_path, monkeypatch, capsys, jobs, said):
+    from madi.cost import run
+
+    profile = tmp_path / "config.yaml"
+    profile.write_text(f"jobs: {jobs}\n")
+    monkeypatch.setattr(run, "PROFILE", profile)
+    if said:
+        assert said in cost(capsys, "train", "--config", PAPER)
+        assert said not in cost(capsys, "train")  # nothing of the demo takes a GPU
+    else:
+        assert cli.main(["cost", "train", "--config", PAPER]) == 2
+        assert "a whole number of jobs" in capsys.readouterr().err
+
+
+def test_calibrating_measures_every_share_and_second(tmp_path, monkeypatch):
+    from madi.cost import calibrate
+
+    for name, value in {"SAMPLES": 3, "STEPS": 1, "PX": 64, "SIDE": 256}.items():
+        monkeypatch.setattr(calibrate, name, value)
+    monkeypatch.setattr(calibrate, "started", lambda words: 1.0)
+    made = calibrate.measure(load("config/smoke.yaml"), "here")
+    machine.write(made, tmp_path / "machine_here.json")
+    assert machine.read(tmp_path / "machine_here.json") == made
+    assert made.device == "cpu" and set(made.seconds) == set(machine.ITEMS) and all(made.shares.values())
