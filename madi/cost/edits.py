@@ -41,7 +41,7 @@ def joined(same: list[Part]) -> Part:
 
 def shards(at: At) -> int:
     """How many jobs each edit job is split into, and its judging and scoring."""
-    return getattr(at.config.edit, "shards", 1)
+    return at.config.edit.shards
 
 
 def job(at: At, name: str, batches: list[list[Work]]) -> Part:
