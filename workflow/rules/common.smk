@@ -136,3 +136,7 @@ SAMPLE_OPTIONS = {
 
 def samples_of(sets):
     return expand(f"{RESULTS}/data/{{set}}/samples.json", set=sets)
+
+
+def questions_of(sets):
+    return expand(f"{RESULTS}/prompts/{{set}}/questions.parquet", set=sets)

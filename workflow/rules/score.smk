@@ -13,10 +13,6 @@ if settle.endpoint(CONFIG, CONFIG.score.judge):
 SCORE_GPUS = {job: settle.score_gpus(CONFIG, found) for job, found in SETS_OF.items()}
 
 
-def questions_of(sets):
-    return expand(f"{RESULTS}/prompts/{{set}}/questions.parquet", set=sets)
-
-
 SCORERS = settle.model_files(CONFIG, "clip") + settle.model_files(CONFIG, "dino") + settle.tower_files(CONFIG)
 JUDGE_READS = {
     job: stamped("-".join(["judged", *sets]), samples_of(sets) + questions_of(sets))

@@ -57,7 +57,7 @@ rule tables_build:
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         made=MADE,
-        runs=f"{RESULTS}/runs",
+        runs=lambda wildcards, input: Path(input.config).parents[1] / "runs",
         tables=lambda wildcards, output: Path(output.tables[0]).parent,
         figures=lambda wildcards, output: Path(output.figures[0]).parent,
     message:
