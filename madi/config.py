@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationError, model_validator
 
-from madi import configfile, grids
+from madi import configfile, grids, jobs
 from madi.editors import Editor, EditorSlice
 from madi.errors import MadiError
 from madi.grids import Grid
@@ -77,6 +77,8 @@ class Config(Part):
             configfile.known(ask.benchmark, ["validation", *self.data.benchmarks], ("edit", "asks", name, "benchmark"))
             for i, editor in enumerate(ask.editors):
                 configfile.known(editor, self.edit.editors, ("edit", "asks", name, "editors", i))
+        for job in self.edit.shards_of:
+            configfile.known(job, jobs.jobs(self.edit.editors), ("edit", "shards_of", job))
         self._ask_seed_0()
         self._ask_known_models()
         asked = {editor for ask in self.edit.asks.values() for editor in ask.editors}
@@ -234,7 +236,7 @@ class TablesSlice(Part):
     sampler: Sampler
     editors: dict[Name, Editor]
     asks: list[Ask]
-    shards: Count = 1
+    shards: dict[Name, Count] = {}  # of the jobs that have several
 
 
 def edit_sha(editor: EditorSlice, sampler: Sampler, size_px: int) -> str:

@@ -20,6 +20,11 @@ def jobs(editors: Mapping[str, Editor]) -> dict[str, list[str]]:
     return found
 
 
+def shards(editors: Mapping[str, Editor], count: int, others: Mapping[str, int]) -> dict[str, int]:
+    """Into how many each edit job is split: `count`, but of `others` as many as they say."""
+    return {job: others.get(job, count) for job in jobs(editors)}
+
+
 def shard_names(count: int) -> list[str]:
     """The names of `count` shards: their numbers, from 0."""
     return [f"{number:05d}" for number in range(count)]
@@ -33,15 +38,16 @@ def shard_of(group: str, count: int) -> int:
     return int(hashlib.sha256(group.encode()).hexdigest()[:16], 16) % count
 
 
-def files(folder: Path, editors: Mapping[str, Editor], count: int) -> dict[str, list[Path]]:
-    """The shards of each job below `folder`: `<job>/<shard>.parquet`."""
-    return {job: [folder / job / f"{shard}.parquet" for shard in shard_names(count)] for job in jobs(editors)}
+def files(folder: Path, editors: Mapping[str, Editor], counts: Mapping[str, int]) -> dict[str, list[Path]]:
+    """The shards of each job below `folder`: `<job>/<shard>.parquet`; one, where `counts` does not tell."""
+    names = {job: shard_names(counts.get(job, 1)) for job in jobs(editors)}
+    return {job: [folder / job / f"{name}.parquet" for name in found] for job, found in names.items()}
 
 
-def named(paths: Iterable[Path], editors: Mapping[str, Editor], count: int) -> list[Path]:
+def named(paths: Iterable[Path], editors: Mapping[str, Editor], counts: Mapping[str, int]) -> list[Path]:
     """The shards that are meant: of a folder those of all jobs, in their order (an older config's may lie beside them);
     else the paths themselves. A command line has no room for the shards of a thousand jobs."""
     found: list[Path] = []
     for path in paths:
-        found += chain(*files(path, editors, count).values()) if path.is_dir() else [path]
+        found += chain(*files(path, editors, counts).values()) if path.is_dir() else [path]
     return found

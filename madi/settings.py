@@ -328,9 +328,10 @@ class Ask(Part):
 
 class Edit(Part):
     """shards: into how many jobs each edit job is split, and its judging and scoring: by sources and sessions, which
-    stay whole with all their pauses and seeds."""
+    stay whole with all their pauses and seeds. shards_of: jobs that are split otherwise, as `madi cost` advises."""
 
     shards: Count = 1
+    shards_of: dict[Name, Count] = {}
     sampler: Sampler
     editors: dict[Name, Editor]
     asks: Annotated[dict[Name, Ask], Field(min_length=1)]

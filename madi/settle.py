@@ -55,6 +55,11 @@ def jobs(config: Config) -> dict[str, model.EditSlice]:
     }
 
 
+def shards(config: Config) -> dict[str, int]:
+    """Into how many each edit job is split."""
+    return edit_jobs.shards(config.edit.editors, config.edit.shards, config.edit.shards_of)
+
+
 def sets_of(asks: Iterable[Ask]) -> list[str]:
     """Sets of samples that are edited."""
     return list(dict.fromkeys(ask.benchmark for ask in asks))
@@ -208,7 +213,7 @@ def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:
         sampler=config.edit.sampler,
         editors=config.edit.editors,
         asks=list(config.edit.asks.values()),
-        shards=config.edit.shards,
+        shards={job: count for job, count in shards(config).items() if count > 1},
         **config.tables.model_dump(exclude={"file"}),
     )
 

@@ -39,14 +39,9 @@ def joined(same: list[Part]) -> Part:
     return Part(first.rule, gpus=first.gpus, cores=first.cores, **sums, **lists)
 
 
-def shards(at: At) -> int:
-    """How many jobs each edit job is split into, and its judging and scoring."""
-    return at.config.edit.shards
-
-
 def job(at: At, name: str, batches: list[list[Work]]) -> Part:
     """One edit job, with all its shards."""
-    editors, count = at.config.edit.editors, sum(map(len, batches))
+    editors, count, split = at.config.edit.editors, sum(map(len, batches)), at.shards[name]
     work: Counter[tuple[str, str]] = Counter()  # operations by (kind of work, device)
     endpoints = 0
     for works in batches:
@@ -64,8 +59,8 @@ def job(at: At, name: str, batches: list[list[Work]]) -> Part:
     made = at.each("edited", count) + at.each("megapixel", count * at.megapixels)
     told.append(Told(f"{name}: pictures", made, "s", "edits x (s an edit + megapixels x s)", {"edits": count}))
     loads = loading(at, {work.editor for works in batches for work in works})
-    told.append(Told(f"{name}: starts", loads, "s", "start + weights / speed of the disk", {"shards": shards(at)}))
-    times = [loads + sum(one.value for one in told[:-1]) / shards(at)] * shards(at)
+    told.append(Told(f"{name}: starts", loads, "s", "start + weights / speed of the disk", {"shards": split}))
+    times = [loads + sum(one.value for one in told[:-1]) / split] * split
     scenes = {name: at.scenes(name) for name in {works[0].benchmark for works in batches}}
     size = sum(len(works) * disk.edit(at.config, scenes[works[0].benchmark]) for works in batches)
     warned = (f"edit {name}: {endpoints:,} pictures from an endpoint, whose price no config says",) * (endpoints > 0)
@@ -76,7 +71,7 @@ def job(at: At, name: str, batches: list[list[Work]]) -> Part:
         cores=at.config.threads,
         operations=sum(work.values()),
         disk=size,
-        files=shards(at) * (2 + disk.OF_JOB),
+        files=split * (2 + disk.OF_JOB),
         calls=endpoints,
         told=tuple(told),
         warnings=warned,
@@ -104,8 +99,8 @@ def operations_of(at: At, works: list[Work]) -> dict[tuple[str, str], float]:
         coded = len(counts) * sources(works[0].benchmark) * _encoding(at.vae, px) + len(works) * _decoding(at.vae, px)
         device = at.config.edit.sampler.device
         return {("edit", device): made, ("vae", device): coded}
-    if editor.kind == "truth_vae":  # which the stage runs on the CPU
-        return {("vae", "cpu"): len(works) * (_encoding(at.vae, px) + _decoding(at.vae, px))}
+    if editor.kind == "truth_vae":
+        return {("vae", at.config.edit.sampler.device): len(works) * (_encoding(at.vae, px) + _decoding(at.vae, px))}
     if editor.kind == "pipeline":
         one = editor.pipeline
         passes = 2 + ("image_guidance_scale" in one.call)

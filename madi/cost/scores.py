@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from madi import settle
 from madi.cost import calls, disk, model
 from madi.cost.counts import job_of
-from madi.cost.edits import joined, shards
+from madi.cost.edits import joined
 from madi.cost.shapes import clip_of, dino_of, sources
 from madi.cost.stages import At, Part, rated, seconds_of
 from madi.cost.told import Told
@@ -31,7 +31,7 @@ def parts(at: At) -> Iterator[Part]:
 
 def judging(at: At, job: str, edits: Counter[str]) -> Part:
     """The answers about one job's edits."""
-    judge, split = at.config.score.judge, shards(at)
+    judge, split = at.config.score.judge, at.shards[job]
     asked = {(kind, name): n for (of, name, kind), n in at.counts.answers.items() if of == job}
     whole = calls.of(at.config, judge, asked)
     one = calls.of(at.config, judge, {key: round(number / split) for key, number in asked.items()})
@@ -63,7 +63,7 @@ def judging(at: At, job: str, edits: Counter[str]) -> Part:
 
 def scoring(at: At, job: str, edits: Counter[str]) -> Part:
     """Every number of one job's edits. Pictures that edits share are embedded once."""
-    config, split = at.config, shards(at)
+    config, split = at.config, at.shards[job]
     count = sum(edits.values())
     seen = embedded(at, job)
     embeds = sum(seen[kind] * operations for kind, operations in towers(at))

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from madi import settle
 from madi.config import Config
 from madi.cost import shapes
 from madi.cost.counts import Counts
@@ -19,6 +21,7 @@ from madi.cost.told import Told
 from madi.errors import MadiError
 
 DAY = 24 * 3600
+SHORT = 1800  # seconds
 NAMES = ("data", "prompts", "train", "edit", "score", "tables")
 
 
@@ -110,6 +113,11 @@ class At:
         own = {"train": self.config.data.train, "validation": self.config.data.validation}
         return (own.get(name) or self.config.data.benchmarks[name]).reader == "scenes"
 
+    @cached_property
+    def shards(self) -> dict[str, int]:
+        """How many jobs each edit job is split into, and its judging and scoring."""
+        return settle.shards(self.config)
+
     @property
     def megapixels(self) -> float:
         """Of a picture as the model sees it."""
@@ -169,8 +177,22 @@ def too_long(stage: Stage) -> Iterator[str]:
             )
 
 
+def too_short(stage: Stage) -> Iterator[str]:
+    """Of edit jobs that are split into shards of minutes, which wait and load their weights for little."""
+    for part in stage.parts:
+        count = Counter(part.names)
+        if part.rule != "edit_shard":
+            continue
+        for name, seconds in dict(zip(part.names, part.seconds)).items():
+            if count[name] > 1 and seconds < SHORT:
+                fit = max(1, math.floor(seconds * count[name] / SHORT))
+                yield (
+                    f"{part.rule}: {name}'s {count[name]} shards take {seconds / 60:.0f} minutes each: "
+                    f"`edit.shards_of: {{{name}: {fit}}}` would have them take half an hour or more"
+                )
+
+
 def warnings(stages: Sequence[Stage]) -> list[str]:
     """What a person should know before starting."""
-    return [one for stage in stages for part in stage.parts for one in part.warnings] + [
-        one for stage in stages for one in too_long(stage)
-    ]
+    found = [one for stage in stages for part in stage.parts for one in part.warnings]
+    return found + [one for stage in stages for told in (too_long, too_short) for one in told(stage)]

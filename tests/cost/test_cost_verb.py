@@ -58,7 +58,7 @@ def test_twice_the_steps_take_twice_the_hours(tmp_path, capsys):
 def edit_of(raw, names):
     ask = {"benchmark": "emu_edit", "editors": names, "pauses": [0], "seeds": [0]}
     editors = {name: raw["edit"]["editors"][name] for name in names}
-    return raw["edit"] | {"editors": editors, "asks": {"one": ask}}
+    return raw["edit"] | {"editors": editors, "shards_of": {}, "asks": {"one": ask}}
 
 
 @pytest.mark.parametrize("job", TIMES["seconds"])
@@ -140,10 +140,23 @@ def test_an_estimate_over_a_budget_is_warned_of(capsys, tmp_path):
     assert "over the limit of gemini" in cost(capsys, "prompts", "--config", PAPER, "--config", few)
 
 
-def test_jobs_longer_than_a_day_are_warned_of(capsys):
-    out = cost(capsys, "edit", "--config", PAPER)
-    assert "longer than a day, magd_ep with" in out
+def test_jobs_longer_than_a_day_are_warned_of(tmp_path, capsys):
+    whole = laid_over(tmp_path, edit={"shards": 1, "shards_of": {"magd_ep": 1}})
+    assert "longer than a day, magd_ep with" in cost(capsys, "edit", "--config", PAPER, "--config", whole)
     assert "longer than a day" not in cost(capsys)
+
+
+def test_shards_of_minutes_are_warned_of(tmp_path, capsys):
+    many = laid_over(tmp_path, edit={"shards_of": {"hq_edit": 9}})
+    out = cost(capsys, "edit", "--config", PAPER, "--config", many)
+    assert "hq_edit's 9 shards take 6 minutes each: `edit.shards_of: {hq_edit: 1}`" in out
+
+
+def test_a_shard_of_the_papers_edits_takes_half_an_hour_to_half_a_day():
+    (edit,) = stages.estimate(load(PAPER), *machine.pair(None), "edit")
+    jobs = [one for part in edit.parts for one in zip(part.names, part.seconds, strict=True)]
+    split = [seconds / 3600 for name, seconds in jobs if [other for other, _ in jobs].count(name) > 1]
+    assert len(split) > 100 and min(split) >= 0.5 and max(split) <= 12
 
 
 @pytest.mark.parametrize(

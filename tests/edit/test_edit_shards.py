@@ -90,6 +90,11 @@ def test_which_shard_holds_a_group_is_a_matter_of_its_name_alone():
 def test_a_folder_stands_for_the_shards_of_all_jobs_that_there_are_now(tmp_path):
     editors = {name: Editor(kind="copy", job=of) for name, of in (("a", None), ("b", "pair"), ("c", "pair"))}
     (tmp_path / "gone").mkdir()
-    names = [str(path.relative_to(tmp_path)) for path in jobs.named([tmp_path], editors, 2)]
-    assert names == ["a/00000.parquet", "a/00001.parquet", "pair/00000.parquet", "pair/00001.parquet"]
-    assert jobs.named([tmp_path / "x.parquet"], editors, 2) == [tmp_path / "x.parquet"]
+    names = [str(path.relative_to(tmp_path)) for path in jobs.named([tmp_path], editors, {"pair": 2})]
+    assert names == ["a/00000.parquet", "pair/00000.parquet", "pair/00001.parquet"]
+    assert jobs.named([tmp_path / "x.parquet"], editors, {"pair": 2}) == [tmp_path / "x.parquet"]
+
+
+def test_a_job_may_be_split_otherwise_than_the_rest():
+    editors = {name: Editor(kind="copy", job=of) for name, of in (("a", None), ("b", "pair"), ("c", "pair"))}
+    assert jobs.shards(editors, 3, {"pair": 5}) == {"a": 3, "pair": 5}

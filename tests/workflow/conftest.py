@@ -6,6 +6,7 @@ import pytest
 from workspace import Workspace
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist's own, which reads the groups
 def pytest_collection_modifyitems(items):
     """These tests share one process, so that the smoke run is made once, and start first, since it takes longest."""
     here = [item for item in items if Path(__file__).parent in item.path.parents]

@@ -3,6 +3,12 @@
 import pytest
 
 
+def test_these_tests_share_a_process_and_its_smoke_run(request):
+    """A pytest that xdist does not know lets their groups go without a word, and each worker makes a run of its own."""
+    if request.config.getoption("loadgroup", default=False):
+        assert request.node.nodeid.endswith("@workflow")
+
+
 @pytest.mark.slow
 def test_one_core_makes_the_tables_of_two(fresh, smoke, tmp_path):
     again = fresh.copy(tmp_path / "again")

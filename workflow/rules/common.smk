@@ -29,7 +29,7 @@ RESULTS = f"results/{CONFIG.name}"
 LOGS = f"{RESULTS}/logs"
 TIMINGS = f"{RESULTS}/timings"
 JOBS = settle.jobs(CONFIG)
-SHARDS = jobs.shard_names(CONFIG.edit.shards)
+SHARDS = settle.shards(CONFIG)
 ASKED = settle.sets_of(CONFIG.edit.asks.values())
 
 # What runs elsewhere than Snakemake does may have no network: there, nothing waits for a hub that does not answer.
@@ -101,9 +101,13 @@ def stamped(what, files):
     return [f"{RESULTS}/stamps/{what}.sha256"]
 
 
-def shards_of(part, job=None):
-    """The shards of one job, or of all."""
-    return expand(f"{RESULTS}/{part}/{{job}}/{{shard}}.parquet", job=job or JOBS, shard=SHARDS)
+def shards_of(part, *names):
+    """The shards of some jobs, or of all."""
+    return [
+        f"{RESULTS}/{part}/{job}/{shard}.parquet"
+        for job in names or JOBS
+        for shard in jobs.shard_names(SHARDS[job])
+    ]
 
 
 def stamps_of(part):

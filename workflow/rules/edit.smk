@@ -39,7 +39,7 @@ rule edit_shard:
     benchmark:
         f"{TIMINGS}/edit_shard/{{job}}/{{shard}}.tsv"
     wildcard_constraints:
-        job="|".join(job for job in JOBS if job not in OVER_NETWORK) if OVER_NETWORK else "[^/]+",
+        job="|".join(job for job in JOBS if job not in OVER_NETWORK) if OVER_NETWORK else NAME,
     conda:
         "../../environment.yml"
     threads: CONFIG.threads
@@ -49,7 +49,7 @@ rule edit_shard:
         gpu=lambda wildcards: EDIT_GPUS[wildcards.job],
     params:
         reads=by_job(EDIT_OPTIONS),
-        shards=len(SHARDS),
+        shards=by_job(SHARDS),
     message:
         "edit with {wildcards.job}, shard {wildcards.shard}"
     shell:

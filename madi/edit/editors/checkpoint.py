@@ -16,6 +16,7 @@ from madi.config import Sampler as Settings
 from madi.edit.editors.reference import TruthThroughVae
 from madi.edit.work import Result, Work, fit
 from madi.model import checkpoint
+from madi.model import device as devices
 from madi.model.codec import Codec
 from madi.model.prompt import FILLER, PAUSE, layout
 from madi.model.sampler import Sampler, noise_for
@@ -76,9 +77,12 @@ class Checkpoint:
         return {name: [fit(one.source(i)) for i in range(one.count)] for name, one in samples.items()}
 
 
-def truth_through_vae(folder: Path | str, config_sha: str) -> TruthThroughVae:
-    """The reference editor that needs a model's VAE."""
-    return TruthThroughVae(config_sha, Codec.load(folder), provenance.folder_sha(folder))
+def truth_through_vae(folder: Path | str, config_sha: str, device: str = "cpu") -> TruthThroughVae:
+    """The reference editor that needs a model's VAE, on a device."""
+    devices.hold(device)
+    codec = Codec.load(folder)
+    codec.vae.to(device)
+    return TruthThroughVae(config_sha, codec, provenance.folder_sha(folder))
 
 
 def set_threads(count: int) -> None:
