@@ -15,6 +15,9 @@ rule stamp:
         what="[a-z0-9_/-]+",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=1000,
+        runtime=10,
     message:
         "stamp {wildcards.what}"
     shell:
