@@ -22,17 +22,19 @@ def run(
     layout: str,
     out: Path,
     turns: Turns = "given",
+    seed: int | None = None,
 ) -> int:
-    """Write the images of one editor at one pause count, all its seeds, below `out`; returns how many.
+    """Write the images of one editor at one pause count, at one seed or (None) all, below `out`; returns how many.
 
     edits: one shard or all of a job; file: the benchmark's samples; turns: what later turns edited, which MagicBrush's
     names tell. Errors: MadiError where there is no such edit, where two edits want one place, and for a sample that the
     layout has no place for. Failed edits leave no file: official scripts count them as missing.
     """
     asked = samples.load(file)
-    taken: dict[str, str] = {}
+    taken: dict[str, tuple[str, int]] = {}
     rows = shards.numbered(edits, EDIT)
-    mine = (r for r in rows if (r[2]["benchmark"], r[2]["editor"], r[2]["pause"]) == (benchmark, editor, pause))
+    wanted = {"benchmark": benchmark, "editor": editor, "pause": pause} | ({"seed": seed} if seed is not None else {})
+    mine = (row for row in rows if all(row[2][key] == value for key, value in wanted.items()))
     for shard, _, row in progress(mine, 0, f"export {editor}"):
         if row["status"] != "ok":
             continue
@@ -41,15 +43,18 @@ def run(
             raise MadiError(f"edit of {row['sample_id']!r}", shard, f"a sample of {file}")
         name = place(layout, sample, 0 if layout in FINAL else pause, row["seed"], turns)
         if name in taken:
-            raise MadiError(f"{name} is the place of two edits ({taken[name]} and {sample.id})", shard, "one of each")
-        taken[name] = sample.id
+            do = "say which with --seed" if taken[name][0] == sample.id else None
+            two = " and ".join(f"{own} at seed {of}" for own, of in (taken[name], (sample.id, row["seed"])))
+            raise MadiError(f"{name} is the place of two edits ({two})", shard, "one of each", do)
+        taken[name] = sample.id, row["seed"]
         write(out / name, row["image"]["bytes"])
         if layout == "geneval":
             rule = sample.spec().get("geneval", {}) | {"prompt": sample.row["instruction"]}
             write((out / name).parents[1] / "metadata.jsonl", json.dumps(rule).encode() + b"\n")
     if not taken:
         where = ", ".join(map(str, shards.files(edits)))
-        raise MadiError(f"no edit of {benchmark} by {editor} at pause {pause}", where, "an editor of this job")
+        at = f"pause {pause}" + (f" and seed {seed}" if seed is not None else "")
+        raise MadiError(f"no edit of {benchmark} by {editor} at {at}", where, "an editor of this job")
     return len(taken)
 
 

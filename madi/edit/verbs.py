@@ -61,11 +61,12 @@ def export(
     out: Path = typer.Option(..., help="A folder, new or not."),
     layout: LayoutName = typer.Option(LayoutName.plain, help="Where an edit's file lies and what it is called."),
     pause: int = typer.Option(0, min=0, help="At which pause count."),
+    seed: int | None = typer.Option(None, min=0, help="At which seed; else at all, where a layout has room for them."),
     turns: TurnsName = typer.Option(TurnsName.given, help="What the editor's later turns edited (MagicBrush's names)."),
 ) -> None:
     """Write edits as image files, in a benchmark's official layout."""
     from madi.edit.export import run
     from madi.options import folder_for
 
-    count = run(edits, samples, benchmark, editor, pause, layout.value, folder_for(out, "--out"), turns.value)
+    count = run(edits, samples, benchmark, editor, pause, layout.value, folder_for(out, "--out"), turns.value, seed)
     print(f"written: {count} images to {out}")

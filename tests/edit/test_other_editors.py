@@ -163,6 +163,20 @@ def test_what_is_exported_is_read_back(tmp_path, layout):
     assert folder.strangers(asked, (0,), seeds) == []
 
 
+def test_of_several_seeds_one_place_holds_the_one_that_is_asked_for(tmp_path):
+    shards.write(tmp_path / "s.parquet", LAYOUTS["complex-edit"], records.SAMPLE)
+    edits = edits_of(LAYOUTS["complex-edit"], (0, 1))
+    shards.write(tmp_path / "e.parquet", edits, records.EDIT)
+    where = tmp_path / "e.parquet", tmp_path / "s.parquet", "emu_edit", "e", 0, "complex-edit", tmp_path / "out"
+    with pytest.raises(MadiError, match="at seed 0 and .* at seed 1.*; say which with --seed"):
+        export.run(*where)
+    assert export.run(*where, seed=1) == len(edits) // 2
+    made = sorted(path.read_bytes() for path in (tmp_path / "out").rglob("*.png"))
+    assert made == sorted(edit["image"]["bytes"] for edit in edits if edit["seed"] == 1)
+    with pytest.raises(MadiError, match="no edit of emu_edit by e at pause 0 and seed 2"):
+        export.run(*where, seed=2)
+
+
 def test_turns_on_their_own_edits_have_magicbrushs_other_names(tmp_path):
     rows = LAYOUTS["magicbrush"]
     shards.write(tmp_path / "s.parquet", rows, records.SAMPLE)
