@@ -13,7 +13,7 @@ def test_a_small_grid_is_planned_and_found_finished():
 @pytest.mark.slow
 def test_a_thousand_runs_are_planned_in_a_minute_and_two_gigabytes():
     """In seconds of a core, since the tests share theirs. The check is Snakemake's plan and a look at every record."""
-    row = dag.measure(1000, 10)
+    row = dag.measure(1000, 5)
     dag.tell([row], None)
     assert row.jobs >= 20_000
-    assert row.plan_cpu_s < 90 and row.memory_mb < 2000
+    assert row.plan_cpu_s < 60 and row.check_cpu_s < 60 and row.memory_mb < 2000
