@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,6 +13,7 @@ from madi.config import EditSlice, edit_sha
 from madi.edit.parts import Parts
 from madi.edit.work import Editor, Result, Work, plan, record
 from madi.errors import MadiError
+from madi.lease import describe, only_writer
 from madi.progress import progress, say
 from madi.records import EDIT, EDIT_KEY
 
@@ -29,31 +30,39 @@ def run(
 ) -> None:
     """Makes the edits of `job`. files: samples by benchmark; weights: `weights.json` by run; shard: which of how many.
 
-    Batches that an interrupted run finished are taken up, not made again. Errors: MadiError, finished parts kept.
+    Batches that an interrupted run finished are taken up, not made again. Where another process is at the same edits,
+    as one may be whose Snakemake was killed, it is waited for. Errors: MadiError, finished parts kept.
     """
     known(files, (ask.benchmark for ask in job.asks), "--benchmark")
     known(weights, (editor.run for editor in job.editors.values() if editor.run), "--weights")
     asked = {name: samples.load(path) for name, path in files.items()}
     batches = plan(job.asks, job.editors, asked, job.sampler.batch, shard)
-    places = {work.key: number for number, works in enumerate(batches) for work in works if work.own}
-    parts = Parts(out, fingerprint(job, files, weights, shard))
+    key = fingerprint(job, files, weights, shard)
+    parts = Parts(out, key)
+    with only_writer(parts.root, "making these edits", key) as writer:
+        if writer.before and writer.before.get("key") == key and out.exists():
+            say(f"edit {job.job}: made by {describe(writer.before)}")
+        else:
+            make(job, batches, parts, lambda name: build(name, job, asked, weights))
+            writer.hold()
+            with shards.atomic(contact) as partial:
+                partial.write_bytes(sheet(parts.rows(len(batches)), asked))
+            shards.write(out, parts.rows(len(batches)), EDIT)
+        parts.remove()
+
+
+def make(job: EditSlice, batches: list[list[Work]], parts: Parts, called: Callable[[str], Editor]) -> None:
+    """Every batch that is no part yet, by the editors of these names."""
     todo = [number for number in range(len(batches)) if not parts.has(number)]
     if len(todo) < len(batches):
         say(f"edit {job.job}: {len(batches) - len(todo)} of {len(batches)} batches were done already")
-
-    @lru_cache(maxsize=1)  # batches come editor by editor: one set of weights in memory
-    def editor(name: str) -> Editor:
-        return build(name, job, asked, weights)
-
+    places = {work.key: number for number, works in enumerate(batches) for work in works if work.own}
+    editor = lru_cache(maxsize=1)(called)  # batches come editor by editor: one set of weights in memory
     for number in progress(todo, len(todo), f"edit {job.job}"):
         works = batches[number]
         made = editor(works[0].editor)
         results = turned(works, made, places, parts) if works[0].own else made.edit(works)
         parts.write(number, (record(work, result, made.facts) for work, result in zip(works, results, strict=True)))
-    with shards.atomic(contact) as partial:
-        partial.write_bytes(sheet(parts.rows(len(batches)), asked))
-    shards.write(out, parts.rows(len(batches)), EDIT)
-    parts.remove()
 
 
 def turned(works: list[Work], made: Editor, places: dict[tuple, int], parts: Parts) -> list[Result]:

@@ -16,6 +16,7 @@ import torch
 
 from madi import shards
 from madi.errors import MadiError, Paused
+from madi.lease import Lease
 from madi.progress import progress, say
 from madi.settings import Run
 from madi.train import magd, state
@@ -23,7 +24,6 @@ from madi.train.ahead import ahead
 from madi.train.average import Average
 from madi.train.batches import Batches, Row, together
 from madi.train.deadline import Deadline
-from madi.train.lease import Lease
 from madi.train.meter import Meter
 from madi.train.micro import divided
 from madi.train.team import Team

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
-from madi import provenance, shards
+from madi import lease, provenance, shards
 from madi.config import RunSlice
 from madi.errors import MadiError
 from madi.model import checkpoint, flops, lora
 from madi.progress import say
-from madi.train import card, examples, lease, loop, state, track
+from madi.train import card, examples, loop, state, track
 from madi.train.batches import Batches
 from madi.train.deadline import Deadline
 from madi.train.meter import Meter

@@ -1,9 +1,11 @@
 """Shards of an edit job: together all its edits, groups whole, each file by itself."""
 
+import threading
+
 import pytest
 from test_edit_job import REFERENCES, job, sample_row, write_samples
 
-from madi import jobs, records, shards
+from madi import jobs, lease, records, shards
 from madi.edit import shard
 from madi.edit.editors import reference
 from madi.editors import Editor
@@ -68,6 +70,33 @@ def test_a_killed_shard_loses_itself_alone(files, tmp_path, monkeypatch):
     make(files, tmp_path, 2, COUNT)
     assert any((tmp_path / "00001.parts").rglob("*.parquet"))  # another shard's end takes nothing of it
     assert make(files, tmp_path, 1, COUNT) == make(files, tmp_path / "anew", 1, COUNT)
+
+
+def test_a_second_job_at_the_same_shard_waits_and_makes_nothing_anew(files, tmp_path, monkeypatch, capsys):
+    """As one is whose Snakemake was killed and started again while its job lived on."""
+    begun, go, edited = threading.Event(), threading.Event(), []
+    edit = reference.Truth.edit
+
+    def slow(self, works):
+        begun.set()
+        go.wait(20)
+        edited.extend(works)
+        return edit(self, works)
+
+    monkeypatch.setattr(reference.Truth, "edit", slow)
+    monkeypatch.setattr(lease, "LOOK", 0.02)
+    first = threading.Thread(target=make, args=(files, tmp_path))
+    first.start()
+    assert begun.wait(20)
+    second = threading.Thread(target=make, args=(files, tmp_path))
+    second.start()
+    while "is making these edits; waiting" not in capsys.readouterr().err:
+        assert second.is_alive()
+    go.set()
+    first.join(20), second.join(20)
+    assert len(edited) == len({work.key for work in edited}) == 10 * 2 * 2
+    rows = shards.read(tmp_path / "00000.parquet", records.EDIT)
+    assert rows == make(files, tmp_path / "alone") and not (tmp_path / "00000.parts").exists()
 
 
 def test_parts_of_another_split_are_not_taken_up(files):

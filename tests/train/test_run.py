@@ -228,7 +228,7 @@ def test_states_that_wait_for_nobody_are_told_of(world, capsys):
 
 
 def test_a_taken_lease_keeps_a_sleeper_from_writing_its_result(world, monkeypatch):
-    from madi.train.lease import Lease
+    from madi.lease import Lease
 
     monkeypatch.setattr(loop, "train", lambda training, around: around.lease.path.write_text("{}"))
     monkeypatch.setattr(Lease, "give_up", lambda self: self.done.set())

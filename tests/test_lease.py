@@ -10,9 +10,9 @@ import time
 
 import pytest
 
+from madi import lease
 from madi.errors import MadiError
-from madi.train import lease
-from madi.train.lease import Lease, only_writer
+from madi.lease import Lease, only_writer
 
 
 @pytest.fixture(autouse=True)

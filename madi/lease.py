@@ -1,4 +1,4 @@
-"""One writer at a time for a training's state, on any number of hosts that share a file system.
+"""One writer at a time for what an unfinished job has made, on any number of hosts that share a file system.
 
 A lease is one small JSON file: who holds it (host, process, job) and a heartbeat that changes while the holder lives.
 Clocks of hosts may differ, so that a waiter trusts its own alone: a lease is dead if nothing in it changed for `STALE`
@@ -27,13 +27,17 @@ BEAT, STALE, LOOK = 10.0, 60.0, 1.0  # seconds: between heartbeats; without one;
 
 
 class Lease:
-    """The lease in a folder, from `take` until `give_up`."""
+    """The lease in a folder, from `take` until `give_up`. doing: for people; key: what is made, for who waits.
 
-    def __init__(self, folder: Path):
-        self.path = folder / NAME
+    `before` is the lease that it waited for, None if it did not wait.
+    """
+
+    def __init__(self, folder: Path, doing: str = "training this", key: str = ""):
+        self.path, self.doing = folder / NAME, doing
+        self.before: dict | None = None
         process = psutil.Process()
         self.holder = {"host": socket.gethostname(), "pid": process.pid, "started": process.create_time()}
-        self.holder |= {"job": os.environ.get("SLURM_JOB_ID"), "token": uuid.uuid4().hex}
+        self.holder |= {"job": os.environ.get("SLURM_JOB_ID"), "token": uuid.uuid4().hex, "key": key}
         self.beats, self.done = 0, threading.Event()
 
     def take(self) -> None:
@@ -44,12 +48,13 @@ class Lease:
             if held is None:
                 continue  # given up just now
             if held != seen:
-                seen, since = held, time.monotonic()
+                self.before = seen = held
+                since = time.monotonic()
             if self._dead(held) or time.monotonic() - since > STALE:
                 self._displace(held)
                 continue
             if not told:
-                say(f"{describe(held)} is training this; waiting until it ends")
+                say(f"{describe(held)} is {self.doing}; waiting until it ends")
                 told = True
             time.sleep(LOOK)
         threading.Thread(target=self._beat, daemon=True).start()
@@ -134,9 +139,9 @@ def describe(held: dict) -> str:
 
 
 @contextlib.contextmanager
-def only_writer(folder: Path) -> Iterator[Lease]:
+def only_writer(folder: Path, doing: str = "training this", key: str = "") -> Iterator[Lease]:
     """Hold a folder's lease within the block, after waiting for whoever holds it."""
-    lease = Lease(folder)
+    lease = Lease(folder, doing, key)
     lease.take()
     try:
         yield lease
