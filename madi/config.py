@@ -77,6 +77,7 @@ class Config(Part):
             configfile.known(ask.benchmark, ["validation", *self.data.benchmarks], ("edit", "asks", name, "benchmark"))
             for i, editor in enumerate(ask.editors):
                 configfile.known(editor, self.edit.editors, ("edit", "asks", name, "editors", i))
+        self._hold_apart()
         for job in self.edit.shards_of:
             configfile.known(job, jobs.jobs(self.edit.editors), ("edit", "shards_of", job))
         self._ask_seed_0()
@@ -87,6 +88,14 @@ class Config(Part):
                 where = ("edit", "editors", name)
                 raise configfile.KeyProblem(where, "nothing is asked of it", "an ask with it", "add one, or remove it")
         return self
+
+    def _hold_apart(self) -> None:
+        """An endpoint is asked where the network is, which is no place for a job on a GPU."""
+        for job, names in jobs.jobs(self.edit.editors).items():
+            far = [name for name in names if self.edit.editors[name].kind == "endpoint"]
+            if far and len(far) < len(names):
+                where = ("edit", "editors", far[0], "job")
+                raise configfile.KeyProblem(where, f"found {job}, a job of editors that are no endpoints", "its own")
 
     def _ask_known_models(self) -> None:
         """Plans, questions and answers come from the program's own, or from a model of `mllms`."""

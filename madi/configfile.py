@@ -139,6 +139,8 @@ def explain(
         )
     elif first["type"] in ("model_type", "dict_type"):
         expected = "a mapping"
+    elif first["type"] == "too_short":
+        expected = f"{first['ctx']['min_length']} or more"
     if first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] in SAID:
         expected = SAID[first["ctx"]["pattern"]]
     if may_be_secret(key, first["input"]):

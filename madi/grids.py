@@ -11,20 +11,29 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from madi import configfile
 from madi.configfile import Key, KeyProblem
-from madi.settings import AskedSet, Run
+from madi.settings import AskedSet, Run, Shards
 from madi.values import Count, Name, Natural, Part
 
-Value = bool | int | float | str
+
+def _number(value: Any) -> Any:
+    """YAML takes 1e-4 for text: one value has one name, however it is spelt."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Value = Annotated[bool | int | float | str, BeforeValidator(_number)]
 ELSEWHERE = {"seed": "`seeds` beside `axes`", "like": "`like` beside `axes`"}  # keys of a run that are no axis
 
 
 class Grid(Part):
     """Trainings like the run `like`, one at every combination of values of the axes (dotted keys of a run) and every
-    seed, each asked to edit `benchmarks` at these pause counts (`take`: so many samples of each)."""
+    seed, each asked to edit `benchmarks` at these pause counts (`take`: so many samples of each), in so many shards."""
 
     like: Name
     axes: Annotated[dict[str, Annotated[list[Value], Field(min_length=1)]], Field(min_length=1)]
@@ -32,6 +41,7 @@ class Grid(Part):
     benchmarks: Annotated[list[AskedSet], Field(min_length=1)]
     pauses: Annotated[list[Natural], Field(min_length=1)] = [0]
     take: Count | None = None
+    shards: Shards | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,8 @@ def fill(raw: Any) -> Any:
         ask = {"editors": list(runs), "pauses": grid.pauses, "seeds": [0]} | ({"take": grid.take} if grid.take else {})
         asks = {f"{name}_{benchmark}": {"benchmark": benchmark, **ask} for benchmark in grid.benchmarks}
         added = {"train": {"runs": runs}, "edit": {"editors": editors, "asks": asks}}
+        if grid.shards:
+            added["edit"]["shards_of"] = dict.fromkeys(runs, grid.shards)
         _hold_new(name, added, raw)
         raw = configfile.merge(raw, added)
     return raw

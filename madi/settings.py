@@ -12,6 +12,7 @@ Protocol = Literal["five_questions", "five_again", "complex_edit", "idea_bench",
 AskedSet = Literal["validation", "emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
 
 
+Shards = Annotated[Count, Field(le=10_000)]  # their files' names have five digits
 Address = worded(r"^https?://[^\s]+$", "http://... or https://..., a file's address")
 
 
@@ -330,8 +331,8 @@ class Edit(Part):
     """shards: into how many jobs each edit job is split, and its judging and scoring: by sources and sessions, which
     stay whole with all their pauses and seeds. shards_of: jobs that are split otherwise, as `madi cost` advises."""
 
-    shards: Count = 1
-    shards_of: dict[Name, Count] = {}
+    shards: Shards = 1
+    shards_of: dict[Name, Shards] = {}
     sampler: Sampler
     editors: dict[Name, Editor]
     asks: Annotated[dict[Name, Ask], Field(min_length=1)]

@@ -61,6 +61,20 @@ def test_each_run_is_an_editor_with_a_job_of_its_own_asked_for_each_benchmark(la
         assert settle.sets_of(job.asks) == ["emu_edit", "geneval"]
 
 
+def test_its_jobs_may_be_split_otherwise_than_the_rest(laid):
+    made, demo = laid(RATE + "    shards: 3\n"), config.load(DEMO)
+    split = settle.shards(made)
+    assert {job for job, count in split.items() if count == 3} == set(split) - set(settle.jobs(demo)) != set()
+
+
+def test_a_number_has_one_name_however_it_is_spelt(laid):
+    names = [
+        {p.name for p in grids.points("g", Grid(like="ft", axes={"learning_rate": [value]}, benchmarks=["geneval"]))}
+        for value in ("1e-4", "1.0e-4", 1e-4)
+    ]
+    assert names == [{"g_learning_rate0p0001"}] * 3
+
+
 def test_what_was_there_before_keeps_its_slices(laid):
     before = settle.slices(config.load(DEMO), {})
     after = settle.slices(laid(), {})
@@ -96,7 +110,7 @@ SLIPS = [  # what is written, what instead, key, what is told
     ("like: magd", "like: ft", r"grids.rate.axes.magd.rate\[0\]", "expected magd.probability too: it has none"),
     ("[emu_edit, geneval]", "[emu_edti]", r"grids.rate.benchmarks\[0\]", "found 'emu_edti'"),
     ("[emu_edit, geneval]", "[geneval, geneval]", "grids.rate.benchmarks", "each once"),
-    ("seeds: [0, 1]", "seeds: []", "grids.rate.seeds", "at least 1 item"),
+    ("seeds: [0, 1]", "seeds: []", "grids.rate.seeds", "1 or more"),
     ("pauses:", "pause:", "grids.rate.pause", "unknown key; .*did you mean `pauses`?"),
     ("like: magd", "lik: magd", "grids.rate.lik", "unknown key; .*did you mean `like`?"),
     ("  rate:\n    like", "  Rate:\n    like", r"grids.Rate", "lower case letters, digits and _"),

@@ -12,8 +12,10 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from madi import config, settle
-from madi.editors import Editor, EndpointEditor
+from madi import config, configfile, settle
+from madi.cost.machine import pair
+from madi.cost.stages import estimate
+from madi.errors import MadiError
 
 ROOT = Path(__file__).parent.parent
 RULES = {path.stem: path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk"))}
@@ -79,7 +81,25 @@ def test_every_job_of_the_paper_says_its_memory_and_minutes(paper):
     for job in paper:
         if job["rule"] in ("settle", "stamp", "all"):
             continue
-        assert int(job["mem_mb"]) >= 2000 and 0 < int(job["runtime"]) <= 1440 and job["nodes"] == "1", job
+        assert int(job["mem_mb"]) >= 2000 and 0 < int(job["runtime"]) <= 1440, job
+
+
+def test_a_training_stands_on_one_node_and_nothing_else_counts_nodes(paper):
+    """Snakemake adds up what the jobs of a group ask for at once."""
+    asked = {(job["rule"], job.get("nodes")) for job in paper if job["rule"] == "train_run" or "nodes" in job}
+    assert asked == {("train_run", "1")}
+
+
+def test_every_limit_is_twice_what_a_job_is_thought_to_take(paper):
+    """A training stops by itself and goes on in another go."""
+    minutes = {}
+    for part in (
+        part for stage in estimate(config.load(ROOT / "config/paper.yaml"), *pair(None)) for part in stage.parts
+    ):
+        minutes[part.rule] = max(minutes.get(part.rule, 0), max(part.seconds) / 60)
+    limits = {job["rule"]: int(job["runtime"]) for job in paper if "runtime" in job}
+    short = {rule for rule in minutes if rule in limits and 2 * minutes[rule] > limits[rule]}
+    assert short - {"train_run"} == set() and len(minutes.keys() & limits.keys()) > 8
 
 
 def test_what_computes_on_a_gpu_asks_for_one(paper):
@@ -111,10 +131,27 @@ def test_no_group_holds_what_asks_an_endpoint(paper):
     assert grouped == {"data_prepare", "tables_build", "tables_pictures", "tables_page"}
 
 
+def with_endpoint(job: str | None) -> config.Config:
+    raw = configfile.read(ROOT / "config/paper.yaml").content
+    far = {"kind": "endpoint", "endpoint": {"url": "https://images.example/v1", "model": "m"}} | (
+        {"job": job} if job else {}
+    )
+    ask = {"benchmark": "geneval", "editors": ["far"], "pauses": [0], "seeds": [0]}
+    return config.parse(configfile.merge(raw, {"edit": {"editors": {"far": far}, "asks": {"far": ask}}}))
+
+
 def test_an_editor_behind_an_endpoint_is_asked_where_the_network_is():
-    paper = config.load(ROOT / "config/paper.yaml")
-    asked = EndpointEditor(url="https://images.example/v1", model="m")
-    paper.edit.editors["far"] = Editor(kind="endpoint", endpoint=asked, job="magd")
-    paper.edit.asks["geneval"].editors.append("far")
-    jobs = settle.jobs(paper)
-    assert {job: settle.edits_over_network(jobs[job]) for job in ("magd", "ft")} == {"magd": True, "ft": False}
+    jobs = settle.jobs(with_endpoint(None))
+    assert {job: settle.edits_over_network(jobs[job]) for job in ("far", "ft")} == {"far": True, "ft": False}
+
+
+def test_it_takes_no_job_on_a_gpu_there():
+    with pytest.raises(MadiError, match=r"edit.editors.far.job: found magd, .* no endpoints; expected its own"):
+        with_endpoint("magd")
+
+
+def test_jobs_that_ask_an_endpoint_take_turns(paper):
+    """What it allows a minute is kept by each process for itself."""
+    asking = {job["rule"] for job in paper if int(job.get("asking", 0))}
+    assert asking == {"prompts_plan", "prompts_questions", "score_judge"}
+    assert "asking=1" in yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())["resources"]

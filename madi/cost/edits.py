@@ -36,7 +36,7 @@ def joined(same: list[Part]) -> Part:
     lists = {
         name: tuple(x for p in same for x in getattr(p, name)) for name in ("seconds", "told", "warnings", "names")
     }
-    return Part(first.rule, gpus=first.gpus, cores=first.cores, **sums, **lists)
+    return Part(first.rule, gpus=first.gpus, cores=first.cores, asks=first.asks, **sums, **lists)
 
 
 def job(at: At, name: str, batches: list[list[Work]]) -> Part:

@@ -6,11 +6,17 @@ No GPU was at hand: a preset's shares are what others published for work of this
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Literal
 
+from pydantic import TypeAdapter, ValidationError
+
+from madi.configfile import short
 from madi.errors import MadiError
 from madi.shards import read_json, write_json
+from madi.values import Count, NonNegative, Positive
 
 FOLDER = Path("results/bench")
 KINDS = ("train", "edit", "vae", "embed")  # of work that is counted in operations
@@ -32,15 +38,15 @@ class Machine:
     """
 
     name: str
-    device: str
-    peak: float
-    shares: dict[str, float]
+    device: Literal["cuda", "cpu"]
+    peak: Positive
+    shares: dict[str, Positive]
     about: str
-    memory: float = 20e9
-    disk: float = 1e9
-    seconds: dict[str, float] = field(default_factory=dict)
-    price: float | None = None
-    cores: int = 1
+    memory: Positive = 20e9
+    disk: Positive = 1e9
+    seconds: dict[str, Positive] = field(default_factory=dict)
+    price: NonNegative | None = None
+    cores: Count = 1
 
     def rate(self, kind: str, devices: float = 1) -> float:
         """Operations a second of work of a kind on so many GPUs or cores."""
@@ -96,14 +102,17 @@ def read(path: Path) -> Machine:
     known = {one.name for one in fields(Machine)}
     if not isinstance(raw, dict) or raw.keys() - known or {"name", "device", "peak", "shares", "about"} - raw.keys():
         raise MadiError("not a machine's file", path, "what `madi cost --calibrate` writes")
-    wanted = [("shares", KINDS)] + [("seconds", ITEMS)] * (raw["device"] == "cpu")
-    numbers = {"peak": raw["peak"]} | {
-        f"{part}.{key}": raw.get(part, {}).get(key) for part, keys in wanted for key in keys
-    }
-    for key, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise MadiError(f"{key} is {value!r}", path, "a number over 0", "measure it anew")
-    return Machine(**raw)
+    try:
+        made = TypeAdapter(Machine).validate_json(json.dumps(raw), strict=True)
+    except ValidationError as bad:
+        first = bad.errors()[0]
+        key, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Input should be ")
+        raise MadiError(f"{key} is {short(first['input'])}", path, said, "measure it anew") from None
+    wanted = [(made.shares, "shares", KINDS)] + [(made.seconds, "seconds", ITEMS)] * (made.device == "cpu")
+    lacking = [f"{part}.{key}" for there, part, keys in wanted for key in keys if key not in there]
+    if lacking:
+        raise MadiError(f"no {', '.join(lacking)}", path, "a number over 0 for each", "measure it anew")
+    return made
 
 
 def write(machine: Machine, path: Path) -> None:

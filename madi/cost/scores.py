@@ -58,6 +58,7 @@ def judging(at: At, job: str, edits: Counter[str]) -> Part:
         told=tuple(told),
         warnings=tuple(calls.over(at.config, judge, f"score_judge {job}", one)),
         names=(job,) * split,
+        asks=settle.endpoint(at.config, judge),
     )
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import zip_longest
 
 from madi import settle
 from madi.config import Config
@@ -28,7 +29,7 @@ NAMES = ("data", "prompts", "train", "edit", "score", "tables")
 @dataclass(frozen=True)
 class Part:
     """The jobs of one rule. seconds: of each; gpus, cores: that a job takes; disk: bytes; operations: of
-    all jobs; names: of the jobs, where one asks who they are."""
+    all jobs; asks: whether they ask an endpoint; names: of the jobs, where one asks who they are."""
 
     rule: str
     seconds: tuple[float, ...]
@@ -42,6 +43,7 @@ class Part:
     told: tuple[Told, ...] = ()
     warnings: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    asks: bool = False
 
     @property
     def hours(self) -> float:
@@ -69,11 +71,12 @@ class Stage:
         return sum(len(part.seconds) for part in self.parts)
 
     def wall(self, width: int) -> float:
-        """Hours, with `width` jobs at once, each rule's after those of the rule before."""
-        rules: dict[str, list[float]] = {}
+        """Hours, with `width` jobs at once, each rule's after those of the rule before; who asks an endpoint does so
+        one after the other."""
+        rules: dict[tuple[str, bool], list[float]] = {}
         for part in self.parts:
-            rules.setdefault(part.rule, []).extend(part.seconds)
-        return sum(makespan(seconds, width) for seconds in rules.values()) / 3600
+            rules.setdefault((part.rule, part.asks), []).extend(part.seconds)
+        return sum(makespan(seconds, 1 if asks else width) for (_, asks), seconds in rules.items()) / 3600
 
 
 @dataclass(frozen=True)
@@ -167,14 +170,16 @@ def rated(at: At, kind: str, device: str, processes: int = 1) -> dict[str, float
 def too_long(stage: Stage) -> Iterator[str]:
     """Of jobs that are longer than a day, which few partitions let run. A training goes on in another go."""
     for part in stage.parts:
-        long = [one for one in zip(part.seconds, part.names) if one[0] > DAY]
-        if long and part.rule != "train_run":
-            most, name = max(long)
-            many = f"{len(long)} jobs are" if len(long) > 1 else "a job is"
-            yield (
-                f"{part.rule}: {many} longer than a day, {name} with {most / 3600:.0f} hours the longest: "
-                f"{math.ceil(2 * most / DAY)} shards of it would take half a day each"
-            )
+        long = [one for one in zip_longest(part.seconds, part.names, fillvalue="") if one[0] > DAY]
+        if not long or part.rule == "train_run":
+            continue
+        most, name = max(long)
+        many = f"{len(long)} jobs are" if len(long) > 1 else "a job is"
+        told = f"{part.rule}: {many} longer than a day, "
+        fit = math.ceil(2 * most * (part.names.count(name) or len(part.seconds)) / DAY)
+        key = f"`edit.shards_of: {{{name}: {fit}}}`" if name else f"{fit} shards"
+        own = f"{name} with " if name else ""
+        yield told + f"{own}{most / 3600:.0f} hours the longest: {key} would have each take half a day"
 
 
 def too_short(stage: Stage) -> Iterator[str]:

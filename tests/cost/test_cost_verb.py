@@ -143,6 +143,10 @@ def test_an_estimate_over_a_budget_is_warned_of(capsys, tmp_path):
 def test_jobs_longer_than_a_day_are_warned_of(tmp_path, capsys):
     whole = laid_over(tmp_path, edit={"shards": 1, "shards_of": {"magd_ep": 1}})
     assert "longer than a day, magd_ep with" in cost(capsys, "edit", "--config", PAPER, "--config", whole)
+    few = laid_over(tmp_path, edit={"shards": 2, "shards_of": {"magd_ep": 4}}, data={"latents": {"shards": 1}})
+    out = cost(capsys, "--config", PAPER, "--config", few)
+    assert "magd_ep with 71 hours the longest: `edit.shards_of: {magd_ep: 24}` would have each take half a day" in out
+    assert "data_latents: a job is longer than a day, 55 hours the longest: 5 shards would have each" in out
     assert "longer than a day" not in cost(capsys)
 
 
@@ -175,7 +179,11 @@ def test_a_slip_is_one_line(capsys, words, said):
     assert said in err and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("broken", [{"peak": -1}, {"shares": {"train": 0.5}}, {"seconds": {}}, {"colour": "red"}])
+BROKEN = [{"peak": -1}, {"shares": {"train": 0.5}}, {"seconds": {}}, {"colour": "red"}, {"shares": [1]}, {"seconds": 3}]
+BROKEN += [{"memory": "x"}, {"disk": 0}, {"cores": 0}, {"device": "tpu"}, {"price": "2"}, {"peak": True}]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
 def test_a_broken_machines_file_is_one_line(tmp_path, capsys, broken):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(json.loads(machine.file_of("cpu_core").read_text()) | broken))

@@ -142,5 +142,12 @@ def samples_of(sets):
     return expand(f"{RESULTS}/data/{{set}}/samples.json", set=sets)
 
 
+def slice_of(part):
+    """A job's slice, as it is written. Nobody has one of a name that is not in the config."""
+    if part not in SLICES:
+        raise WorkflowError(f"nothing called {part} in this config")
+    return SLICES[part]
+
+
 def questions_of(sets):
     return expand(f"{RESULTS}/prompts/{{set}}/questions.parquet", set=sets)

@@ -60,7 +60,7 @@ rule data_prepare:
         "../../environment.yml"
     resources:
         mem_mb=more(2000),
-        runtime=longer(120),
+        runtime=longer(480),
     params:
         against=lambda wildcards: (
             ""

@@ -45,6 +45,7 @@ rule prompts_plan:
         mem_mb=more(2000 + 30000 * settle.gpus(CONFIG, CONFIG.prompts.plans.provider)),
         runtime=longer(720),
         gpu=settle.gpus(CONFIG, CONFIG.prompts.plans.provider),
+        asking=int(settle.endpoint(CONFIG, CONFIG.prompts.plans.provider)),
     params:
         cache=f"{RESULTS}/asked/plans",
         mllms=lambda wildcards, input: each("mllms", [input.mllms] if input.mllms else []),
@@ -94,6 +95,7 @@ rule prompts_questions:
         mem_mb=more(2000 + 30000 * settle.gpus(CONFIG, CONFIG.prompts.questions.provider)),
         runtime=longer(720),
         gpu=settle.gpus(CONFIG, CONFIG.prompts.questions.provider),
+        asking=int(settle.endpoint(CONFIG, CONFIG.prompts.questions.provider)),
     params:
         cache=f"{RESULTS}/asked/questions",
         mllms=lambda wildcards, input: each("mllms", [input.mllms] if input.mllms else []),

@@ -52,8 +52,9 @@ rule score_judge:
         "../../environment.yml"
     resources:
         mem_mb=more(4000 + 30000 * settle.gpus(CONFIG, CONFIG.score.judge)),
-        runtime=longer(1440),
+        runtime=longer(1440 if CONFIG.score.judge in CONFIG.mllms else 120),
         gpu=settle.gpus(CONFIG, CONFIG.score.judge),
+        asking=int(settle.endpoint(CONFIG, CONFIG.score.judge)),
     params:
         reads=by_job(SCORE_OPTIONS),
         cache=f"{RESULTS}/asked/answers",
@@ -82,7 +83,7 @@ rule score_shard:
     threads: CONFIG.threads
     resources:
         mem_mb=lambda wildcards, attempt: grown(4000 + 8000 * SCORE_GPUS[wildcards.job], attempt),
-        runtime=longer(480),
+        runtime=longer(1440),
         gpu=lambda wildcards: SCORE_GPUS[wildcards.job],
     params:
         reads=by_job(SCORE_OPTIONS),

@@ -14,7 +14,7 @@ rule settle:
     conda:
         "../../environment.yml"
     params:
-        slice=lambda wildcards: SLICES[wildcards.part],
+        slice=lambda wildcards: slice_of(wildcards.part),
     message:
         "settle {wildcards.part}"
     shell:

@@ -10,7 +10,7 @@ from madi.tables.figures.style import PAPER, legend_below, plt
 from madi.tables.spec import Block, TablesSpec
 
 APART = 0.035
-DASHES = ("-", "--", ":", "-.")  # rows of one system share its colour
+DASHES = ("-", "--", ":", "-.")  # rows of one colour
 
 
 def draw(block: Block, panels: dict[str, list[str]], cells: dict, spec: TablesSpec):
@@ -34,12 +34,13 @@ def draw(block: Block, panels: dict[str, list[str]], cells: dict, spec: TablesSp
 
 
 def styles(block: Block, spec: TablesSpec):
-    """(row, colour, dash) of every row: a colour a system, a dash a row of it."""
+    """(row, colour, dash) of every row: a colour a system, another dash for each further row of that colour."""
     seen: dict[str, int] = {}
     for key, row in block.rows.items():
         system = row.system or block.system or next(iter(row.systems.values()))
-        seen[system] = seen.get(system, -1) + 1
-        yield key, spec.systems[system].colour, DASHES[seen[system] % len(DASHES)]
+        colour = spec.systems[system].colour
+        seen[colour] = seen.get(colour, -1) + 1
+        yield key, colour, DASHES[seen[colour] % len(DASHES)]
 
 
 def curve(axis, cells: list[dict], kind: str, shift: float, style: dict) -> None:
