@@ -79,7 +79,7 @@ def test_no_site_is_assumed_by_a_rule():
 
 def test_every_job_of_the_paper_says_its_memory_and_minutes(paper):
     for job in paper:
-        if job["rule"] in ("settle", "stamp", "all"):
+        if job["rule"] in ("settle", "stamp", "stamp_shards", "all"):
             continue
         assert int(job["mem_mb"]) >= 2000 and 0 < int(job["runtime"]) <= 1440, job
 
@@ -128,7 +128,7 @@ def test_what_needs_the_network_stays_where_it_is():
 def test_no_group_holds_what_asks_an_endpoint(paper):
     """A job in a group is never local."""
     grouped = {job["rule"] for job in paper if job["grouped"]}
-    assert grouped == {"data_prepare", "tables_build", "tables_pictures", "tables_page"}
+    assert grouped == {"data_prepare", "stamp_shards", "tables_build", "tables_pictures", "tables_page"}
 
 
 def with_endpoint(job: str | None) -> config.Config:

@@ -4,7 +4,7 @@ stand for those that are not there yet, so what is asked twice is made once here
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from functools import cached_property
 
 from madi import settle
@@ -51,6 +51,14 @@ class Counts:
         names = dict.fromkeys(ask.benchmark for ask in edit.asks.values())
         asked = {name: self._stand_ins(name) for name in names}
         return plan(edit.asks.values(), edit.editors, asked, edit.sampler.batch)
+
+    @cached_property
+    def by_job(self) -> dict[str, list[list[Work]]]:
+        """The same, by edit job."""
+        found: dict[str, list[list[Work]]] = defaultdict(list)
+        for works in self.batches:
+            found[job_of(self.config.edit.editors, works[0].editor)].append(works)
+        return found
 
     def _stand_ins(self, name: str) -> dict[str, Sample]:
         of, grouped = self.config.data.benchmarks.get(name), 1

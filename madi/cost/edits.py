@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 
 from madi.cost import disk, model
-from madi.cost.counts import job_of
 from madi.cost.shapes import CLOSING, NEGATIVE, asked, noise, prompt, sources
 from madi.cost.stages import At, Part, rated, seconds_of
 from madi.cost.told import Told
@@ -20,12 +19,9 @@ OURS = ("base", "run")
 
 def parts(at: At) -> Iterator[Part]:
     """Of the edit stage: a job for the editors that share it, or as many as it has shards."""
-    jobs: dict[str, list[list[Work]]] = defaultdict(list)
-    for works in at.counts.batches:
-        jobs[job_of(at.config.edit.editors, works[0].editor)].append(works)
-    found = [(name, job(at, name, batches)) for name, batches in jobs.items()]
+    found = [job(at, name, batches) for name, batches in at.counts.by_job.items()]
     for gpus in (1, 0):
-        if same := [part for _, part in found if part.gpus == gpus]:
+        if same := [part for part in found if part.gpus == gpus]:
             yield joined(same)
 
 

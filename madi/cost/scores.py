@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from madi import settle
 from madi.cost import calls, disk, model
-from madi.cost.counts import job_of
 from madi.cost.edits import joined
 from madi.cost.shapes import clip_of, dino_of, sources
 from madi.cost.stages import At, Part, rated, seconds_of
@@ -94,10 +93,9 @@ def embedded(at: At, job: str) -> dict[str, int]:
     """How many pictures and texts one job's embedding models see; text to image has none that DINO sees."""
     shown: dict[str, set[str]] = defaultdict(set)
     made: Counter[str] = Counter()
-    for works in at.counts.batches:
-        if job_of(at.config.edit.editors, works[0].editor) == job:
-            made[works[0].benchmark] += len(works)
-            shown[works[0].benchmark].update(work.sample.id for work in works)
+    for works in at.counts.by_job[job]:
+        made[works[0].benchmark] += len(works)
+        shown[works[0].benchmark].update(work.sample.id for work in works)
     held = {name: len(ids) * 2 * (sources(name) > 0) for name, ids in shown.items()}
     pictures = sum(made.values()) + sum(held.values())
     faithful = sum(made[name] + held[name] for name in made if sources(name))

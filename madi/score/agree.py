@@ -22,9 +22,11 @@ LEVEL = 95  # percent
 
 
 def run(one: Path, other: Path, files: dict[str, Path], questions: dict[str, Path], resamples: int, seed: int) -> str:
-    """The agreement of two files of answers as a table. files: samples by benchmark, whose groups are then drawn whole;
-    questions: by benchmark, whose tags then part the five. Errors: MadiError where they have nothing in common."""
-    frames = [shards.frame(path, ANSWER) for path in (one, other)]
+    """The agreement of two files of answers, or jobs' folders of them, as a table. files: samples by benchmark, whose
+    groups are then drawn whole; questions: by benchmark, whose tags then part the five.
+
+    Errors: MadiError where they have nothing in common."""
+    frames = [shards.frame(shards_in(path), ANSWER) for path in (one, other)]
     first, second = (means(frame, tags(questions)) for frame in frames)
     both = first.merge(second, on=[*KEYS, "aspect"], suffixes=("_a", "_b"))
     if both.empty:
@@ -34,6 +36,14 @@ def run(one: Path, other: Path, files: dict[str, Path], questions: dict[str, Pat
     lost = f"only in the first: {len(first) - len(both)}, only in the second: {len(second) - len(both)}"
     blank = [f"{(frame['status'] != 'ok').sum()} of {len(frame)}" for frame in frames]
     return pd.DataFrame(rows).to_string(index=False) + f"\n{lost}; undecided or missing: {blank[0]}, {blank[1]}"
+
+
+def shards_in(path: Path) -> list[Path]:
+    """A file, or the shards in a job's folder."""
+    some = sorted(path.glob("[0-9]*.parquet")) if path.is_dir() else [path]
+    if not some:
+        raise MadiError("no shard of answers", path, "a file of answers, or a job's folder of them")
+    return some
 
 
 def tags(questions: dict[str, Path]) -> dict[str, str]:

@@ -60,7 +60,7 @@ def judge(
 
 @app.command()
 def agree(
-    one: Path = typer.Argument(..., help="Answers of a judge (Parquet)."),
+    one: Path = typer.Argument(..., help="Answers of a judge: a shard (Parquet), or a job's folder of them."),
     other: Path = typer.Argument(..., help="Answers of another judge, or of another pass, about the same edits."),
     resamples: int = typer.Option(2000, min=100, help="Of the interval's bootstrap, over samples."),
     seed: int = typer.Option(0, min=0, help="Its seed."),

@@ -13,6 +13,7 @@ import mllm  # noqa: E402
 from madi import images, records, shards  # noqa: E402
 from madi.chat.ask import fenced  # noqa: E402
 from madi.config import JudgeSlice, PlanSlice, QuestionSlice  # noqa: E402
+from madi.errors import MadiError  # noqa: E402
 from madi.mllms import Mllm  # noqa: E402
 from madi.prompts import plan, questions  # noqa: E402
 from madi.score import agree, judge  # noqa: E402
@@ -182,3 +183,10 @@ def test_agreement_is_of_what_both_answered(tmp_path):
     assert "only in the first: 10, only in the second: 0" in apart
     assert "0.00 [0.00, 0.00]" in apart and "1.00 [1.00, 1.00]" in apart  # never equal, ranked alike, one apart
     assert apart == agree.run(tmp_path / "a", tmp_path / "c", {}, {}, 200, 0)
+    (tmp_path / "job").mkdir()
+    rows = shards.read(tmp_path / "a", records.ANSWER)
+    for number in range(2):
+        shards.write(tmp_path / f"job/{number:05}.parquet", rows[number::2], records.ANSWER)
+    assert same == agree.run(tmp_path / "job", tmp_path / "b", {}, {}, 200, 0)
+    with pytest.raises(MadiError, match="no shard of answers"):
+        agree.run(tmp_path, tmp_path / "b", {}, {}, 200, 0)

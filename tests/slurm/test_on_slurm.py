@@ -89,6 +89,10 @@ def training(cluster, workspace, after: tuple[str, ...] = ()) -> tuple[str, list
     return found[0], found[1]
 
 
+def environment(process: int) -> list[str]:
+    return Path(f"/proc/{process}/environ").read_bytes().decode().split("\0")
+
+
 def wake(processes: list[int]) -> None:
     for process in processes:
         os.kill(process, signal.SIGCONT)
@@ -129,6 +133,7 @@ def test_a_gpu_is_asked_for_and_given(cluster, tmp_path):
 def test_a_cancelled_job_is_tried_again(cluster, going, untrained, smoke):
     running = going(untrained, WEIGHTS)
     job, processes = training(cluster, untrained)
+    assert all("HF_HUB_OFFLINE=1" in environment(process) for process in processes)
     cluster.call("scancel", job)
     wake(processes)
     assert f"SLURM-job '{job}' failed" in running.end()

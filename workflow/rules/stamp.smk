@@ -12,7 +12,7 @@ rule stamp:
     log:
         f"{LOGS}/stamp/{{what}}.log",
     wildcard_constraints:
-        what="[a-z0-9_/-]+",
+        what="[a-z0-9_-]+",
     conda:
         "../../environment.yml"
     resources:
@@ -22,3 +22,14 @@ rule stamp:
         "stamp {wildcards.what}"
     shell:
         "sha256sum {input:q} > {output} 2> {log}"
+
+
+# A job's shards may be many gigabytes: read where jobs run, several jobs' together.
+use rule stamp as stamp_shards with:
+    wildcard_constraints:
+        what="(edits|scores)/[a-z0-9_]+",
+    group:
+        "stamps"
+    resources:
+        mem_mb=100,
+        runtime=longer(60),
