@@ -6,28 +6,20 @@ the jobs behind it rerun, when its own content changes. Slices hold no file that
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from madi import config as model
-from madi import configfile, grid_tables, provenance
+from madi import configfile, grid_tables, outside, provenance
 from madi import jobs as edit_jobs
 from madi.config import Config
 from madi.editors import Editor, EditorSlice
 from madi.mllms import Identity
-from madi.settings import Ask, BenchmarkSet, Source, TuneSet
+from madi.settings import Ask
 from madi.shards import read_json
-from madi.values import Hub
 
 WITH_BASE = {"base", "truth_vae"}  # kinds of editor that load the base's weights
-
-
-def sets(config: Config) -> list[str]:
-    """All sets of samples."""
-    return ["train", "validation", *config.data.benchmarks]
 
 
 def jobs(config: Config) -> dict[str, model.EditSlice]:
@@ -79,21 +71,6 @@ def located(scale: str, name: str, editor: Editor) -> EditorSlice:
     return own.model_copy(update={"published": own.published.model_copy(update={"path": path, "hub": None})})
 
 
-def given(job: model.EditSlice) -> list[str]:
-    """Files that one edit job's editors read: weights of pipelines, images that are there already, or the manifests of
-    those that are fetched."""
-    found = []
-    for name, editor in job.editors.items():
-        if editor.pipeline and editor.pipeline.hub:
-            found.append(f"results/{job.name}/fetched/editor_{name}.json")
-        elif editor.pipeline:
-            found += files_in(editor.pipeline.weights)
-        for part in (editor.folder, editor.published):
-            if part:
-                found += [part.path] if part.path.endswith(".json") else files_in(part.path)
-    return found
-
-
 def needs_base(job: model.EditSlice) -> bool:
     """Whether one edit job loads the base's own weights."""
     return any(editor.kind in WITH_BASE for editor in job.editors.values())
@@ -105,7 +82,7 @@ def slices(config: Config, tables: dict[str, Any]) -> dict[str, str]:
     tables: the content of the file of table specifications.
     """
     about = {"name": config.name, "seed": config.seed}
-    parts: dict[str, model.Part] = {f"data/{name}": _data(config, name) for name in sets(config)}
+    parts: dict[str, model.Part] = {f"data/{name}": _data(config, name) for name in outside.sets(config)}
     parts["data/train/latents"] = _latents(config)
     plans, provider = config.prompts.plans, config.prompts.questions.provider
     if config.mllms:
@@ -128,7 +105,7 @@ def slices(config: Config, tables: dict[str, Any]) -> dict[str, str]:
 
 def _data(config: Config, name: str) -> model.DataSlice:
     common = {"name": config.name, "seed": config.seed, "size_px": config.size_px, "threads": config.threads}
-    return model.DataSlice(set=name, source=_source(config, name), **common)
+    return model.DataSlice(set=name, source=outside.source(config, name), **common)
 
 
 def _latents(config: Config) -> model.LatentSlice:
@@ -237,83 +214,6 @@ def launcher(config: Config) -> str:
         return config.train.launcher
     count = config.train.processes
     return f"torchrun --standalone --shutdown-timeout 900 --nproc-per-node={count} -m madi" if count > 1 else "madi"
-
-
-@dataclass(frozen=True)
-class Fetch:
-    """Something that is fetched: weights that go to `folder`, or a data set (None) from a hub or an address."""
-
-    hub: Hub | None
-    folder: str | None = None
-    url: str | None = None
-
-    @property
-    def options(self) -> str:
-        """How `madi data fetch` is told."""
-        if self.url:
-            return f"--url {quote(self.url)}"
-        folder = f" --folder {quote(self.folder)}" if self.folder else ""
-        files = "".join(f" --files {quote(pattern)}" for pattern in self.hub.files)
-        return f"--repo {self.hub.repo} --revision {quote(self.hub.revision)}{folder}{files}"
-
-
-def fetches(config: Config) -> dict[str, Fetch]:
-    """All that a scale takes from a hub, by the name of its manifest."""
-    found = {f"model_{name}": Fetch(hub, config.model.folders[name]) for name, hub in config.model.hub.items()}
-    for name, tower in config.model.more.items():
-        if tower.hub:
-            found[f"tower_{name}"] = Fetch(tower.hub, tower.folder)
-    for name, editor in config.edit.editors.items():
-        if editor.pipeline and editor.pipeline.hub:
-            found[f"editor_{name}"] = Fetch(editor.pipeline.hub, editor.pipeline.weights)
-        if editor.published and editor.published.hub:
-            found[f"editor_{name}"] = Fetch(editor.published.hub)
-    for name in sets(config):
-        published = _published(config, name).items()
-        found |= {key: Fetch(one.hub, url=one.url) for key, one in published if one.hub or one.url}
-    return found
-
-
-def _published(config: Config, name: str) -> dict[str, Source | BenchmarkSet]:
-    """Published sources of a set, by the name of their manifests."""
-    source = _source(config, name)
-    if source.reader == "scenes":
-        return {}
-    sources = getattr(source, "sources", None)
-    return {f"{name}_{key}": one for key, one in sources.items()} if sources else {name: source}
-
-
-def published_files(config: Config, name: str) -> dict[str, str]:
-    """Where each published source of a set lies, by its own name: its path, or its fetch's manifest."""
-    found = _published(config, name)
-    own = {key: key.removeprefix(f"{name}_") for key in found}
-    return {own[key]: one.files or f"results/{config.name}/fetched/{key}.json" for key, one in found.items()}
-
-
-def _source(config: Config, name: str) -> TuneSet | BenchmarkSet:
-    own = {"train": config.data.train, "validation": config.data.validation}
-    return own.get(name) or config.data.benchmarks[name]
-
-
-def model_files(config: Config, name: str, below: str = "") -> list[str]:
-    """What a job that loads a model has as input: the files of its folder, or the manifest of one that is fetched."""
-    if name in config.model.hub:
-        return [f"results/{config.name}/fetched/model_{name}.json"]
-    return files_in(str(Path(config.model.folders[name], below)))
-
-
-def tower_files(config: Config) -> list[str]:
-    """What a score job has as input for the embedding models beside the first two."""
-    found = []
-    for name, tower in config.model.more.items():
-        found += [f"results/{config.name}/fetched/tower_{name}.json"] if tower.hub else files_in(tower.folder)
-    return found
-
-
-def files_in(folder: str) -> list[str]:
-    """The files of a model folder, which are inputs of the jobs that load it. Its provenance tells of a time, and is
-    none: equal weights rebuilt rerun nothing."""
-    return [str(Path(folder, name)) for name in provenance.files_in(folder)]
 
 
 def declared(config: Config) -> dict[str, Any]:

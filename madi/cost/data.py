@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from madi import settle
+from madi import outside, settle
 from madi.cost import calls, disk, model
 from madi.cost.shapes import region_share, sources
 from madi.cost.stages import At, Part, rated, seconds_of
@@ -13,7 +13,7 @@ from madi.cost.told import Told
 
 def parts(at: At) -> Iterator[Part]:
     """Of the data stage."""
-    if fetched := settle.fetches(at.config):
+    if fetched := outside.fetches(at.config):
         note = Told(
             "fetching", 0, "s", "not estimated: time, disk and price of what hubs send", {"things": len(fetched)}
         )
@@ -28,7 +28,7 @@ def parts(at: At) -> Iterator[Part]:
 def preparing(at: At) -> Part:
     """Every set's samples: scenes are drawn, published pictures decoded and hashed."""
     times, size, files, told = [], 0.0, 0, []
-    for name in settle.sets(at.config):
+    for name in outside.sets(at.config):
         count, pictures = at.counts.samples(name), at.counts.pictures(name)
         if at.scenes(name):
             work, how = at.each("sample", count), {"s a sample": at.cpu.seconds["sample"]}

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from madi import configfile, settle
+from madi import configfile, outside, settle
 from madi.config import load, parse
 from madi.cost import machine, stages
 from madi.cost.counts import Counts
@@ -103,8 +103,8 @@ def test_jobs_are_those_of_the_rules(path):
     assert parts["score"]["score_judge"] == parts["score"]["score_shard"] == parts["edit"]["edit_shard"]
     assert parts["train"]["train_run"] == len(config.train.runs)
     assert parts["data"]["data_latents"] == config.data.latents.shards
-    assert parts["data"]["data_prepare"] == len(settle.sets(config))
-    assert parts["data"]["data_fetch"] == len(settle.fetches(config))
+    assert parts["data"]["data_prepare"] == len(outside.sets(config))
+    assert parts["data"]["data_fetch"] == len(outside.fetches(config))
     assert parts["prompts"]["prompts_plan"] == config.prompts.plans.shards
 
 

@@ -7,7 +7,7 @@ from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
-from madi import check, config as scales, jobs, settle
+from madi import check, config as scales, jobs, outside, settle
 from madi.errors import MadiError
 
 try:
@@ -47,7 +47,7 @@ NAME = "[a-z0-9][a-z0-9_]*"
 
 
 wildcard_constraints:
-    set="|".join(settle.sets(CONFIG)),
+    set="|".join(outside.sets(CONFIG)),
     job=NAME,
     run=NAME,
     shard=r"\d{5}",

@@ -5,13 +5,13 @@ localrules:
 
 
 BENCHMARK_SETS = list(CONFIG.data.benchmarks)
-FETCHES = settle.fetches(CONFIG)
+FETCHES = outside.fetches(CONFIG)
 LATENT_SHARDS = [f"{part:05d}" for part in range(CONFIG.data.latents.shards)]
 
 
 rule data:
     input:
-        expand(f"{RESULTS}/data/{{set}}/samples.json", set=settle.sets(CONFIG)),
+        expand(f"{RESULTS}/data/{{set}}/samples.json", set=outside.sets(CONFIG)),
         f"{RESULTS}/data/train/latents.parquet",
 
 
@@ -46,7 +46,7 @@ rule data_prepare:
             if wildcards.set in BENCHMARK_SETS
             else expand(f"{RESULTS}/data/{{set}}/samples.json", set=BENCHMARK_SETS)
         ),
-        files=lambda wildcards: list(settle.published_files(CONFIG, wildcards.set).values()),
+        files=lambda wildcards: list(outside.published_files(CONFIG, wildcards.set).values()),
     output:
         samples=f"{RESULTS}/data/{{set}}/samples.json",
         report=f"{RESULTS}/data/{{set}}/report.json",
@@ -69,7 +69,7 @@ rule data_prepare:
         ),
         files=lambda wildcards: " ".join(
             f"--files {name}={quote(path)}"
-            for name, path in settle.published_files(CONFIG, wildcards.set).items()
+            for name, path in outside.published_files(CONFIG, wildcards.set).items()
         ),
     message:
         "prepare the samples of {wildcards.set}"
@@ -82,7 +82,7 @@ rule data_latents:
     input:
         config=f"{RESULTS}/data/train/latents/config.json",
         samples=f"{RESULTS}/data/train/samples.json",
-        base=settle.model_files(CONFIG, "base", "vae"),
+        base=outside.model_files(CONFIG, "base", "vae"),
     output:
         index=f"{RESULTS}/data/train/latents/{{shard}}.parquet",
         tensors=f"{RESULTS}/data/train/latents/{{shard}}.safetensors",

@@ -8,12 +8,12 @@ EDIT_GPUS = {job: settle.edit_gpus(asked) for job, asked in JOBS.items()}
 OVER_NETWORK = [job for job, asked in JOBS.items() if settle.edits_over_network(asked)]
 
 
-BASE = settle.model_files(CONFIG, "base")
+BASE = outside.model_files(CONFIG, "base")
 EDIT_READS = {
     job: stamped("-".join(["samples", *SETS_OF[job]]), samples_of(SETS_OF[job]))
     + expand(f"{RESULTS}/runs/{{run}}/weights.json", run=settle.runs_of(asked))
     + (BASE if settle.needs_base(asked) else [])
-    + settle.given(asked)
+    + outside.given(asked)
     for job, asked in JOBS.items()
 }
 EDIT_OPTIONS = {

@@ -13,7 +13,9 @@ if settle.endpoint(CONFIG, CONFIG.score.judge):
 SCORE_GPUS = {job: settle.score_gpus(CONFIG, found) for job, found in SETS_OF.items()}
 
 
-SCORERS = settle.model_files(CONFIG, "clip") + settle.model_files(CONFIG, "dino") + settle.tower_files(CONFIG)
+SCORERS = (
+    outside.model_files(CONFIG, "clip") + outside.model_files(CONFIG, "dino") + outside.tower_files(CONFIG)
+)
 JUDGE_READS = {
     job: stamped("-".join(["judged", *sets]), samples_of(sets) + questions_of(sets))
     for job, sets in SETS_OF.items()

@@ -26,7 +26,7 @@ rule train_run:
             if CONFIG.train.runs[wildcards.run].validate_edits
             else []
         ),
-        base=settle.model_files(CONFIG, "base"),
+        base=outside.model_files(CONFIG, "base"),
     output:
         weights=f"{RESULTS}/runs/{{run}}/weights.json",
         table=f"{RESULTS}/runs/{{run}}/train.csv",
@@ -62,7 +62,7 @@ rule train_figure:
     input:
         config=expand(f"{RESULTS}/runs/{{run}}/config.json", run=MASKING[:1]),
         samples=f"{RESULTS}/data/train/samples.json",
-        base=settle.model_files(CONFIG, "base"),
+        base=outside.model_files(CONFIG, "base"),
     output:
         figure=f"{RESULTS}/figures/figure_1.png",
     log:
