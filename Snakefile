@@ -21,6 +21,14 @@ include: "workflow/rules/tables.smk"  # tables, figures, the report
 include: "workflow/rules/pretrain.smk"  # the shipped weights, apart from the rest
 
 
+# Snakemake shows a rule's message or what its jobs ask for: a dry run shows both.
+if workflow.output_settings.dryrun:
+    for one in workflow.rules:
+        if one.message and "runtime" in one.resources:
+            asked = ["mem_mb", "runtime", *(name for name in ("gpu",) if name in one.resources)]
+            one.message += f" ({', '.join(f'{name}={{resources.{name}}}' for name in asked)})"
+
+
 rule all:
     default_target: True
     input:

@@ -137,6 +137,8 @@ def figure(name: str, grid: Grid, points: list[Point], benchmark: str, tables: R
         row = rows.setdefault(key, {"title": named, "systems": {}, "extra": True})
         row["systems"][grids.text(point.values[first])] = point.name
     block = {"benchmark": benchmark, "pauses": grid.pauses[:1], "columns": columns, "rows": rows}
-    about = f"{caption(grid)} Along {grids.labels(grid.axes)[first]}."
+    block["across"] = grids.labels(grid.axes)[first]
+    at = f" at {grid.pauses[0]} pauses" if len(grid.pauses) > 1 else ""
+    about = f"{caption(grid)} Along {block['across']}{at}."
     heading = f"The grid {name} on {TITLES[benchmark]}"
     return {"title": heading, "caption": about, "plot": "lines", "blocks": {benchmark: block}}

@@ -59,7 +59,7 @@ class Workspace:
         done = self.snakemake("--dry-run", "--cores", "2", *arguments, scale=scale)
         assert done.returncode == 0, done.stdout + done.stderr
         shown = done.stdout + done.stderr
-        jobs = set(re.findall(r"^ *Job \d+: (.*)$", shown, re.MULTILINE))
+        jobs = set(re.findall(r"^ *Job \d+: (.*?)(?: \(mem_mb=.*\))?$", shown, re.MULTILINE))
         assert jobs or "Nothing to be done" in shown, shown
         return {job for job in jobs if not job.startswith(("settle ", "stamp "))}
 

@@ -189,8 +189,8 @@ def too_short(stage: Stage) -> Iterator[str]:
         if part.rule != "edit_shard":
             continue
         for name, seconds in dict(zip(part.names, part.seconds)).items():
-            if count[name] > 1 and seconds < SHORT:
-                fit = max(1, math.floor(seconds * count[name] / SHORT))
+            if count[name] > 1 and seconds < SHORT <= seconds * count[name]:
+                fit = math.floor(seconds * count[name] / SHORT)
                 yield (
                     f"{part.rule}: {name}'s {count[name]} shards take {seconds / 60:.0f} minutes each: "
                     f"`edit.shards_of: {{{name}: {fit}}}` would have them take half an hour or more"

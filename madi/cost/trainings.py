@@ -108,5 +108,5 @@ def long_goes(config: Config, names: list[str], times: list[float]) -> Iterator[
         most = max(many.values())
         yield (
             f"train_run: {len(many)} runs are longer than a go of {config.train.minutes} minutes, up to {most} goes: "
-            f"say `--retries {most}` or more"
+            f"`--retries {most - 1}` at the least"
         )

@@ -123,6 +123,7 @@ class Block(Ask):
     columns: dict[str, Column]
     rows: dict[str, Row]
     references: list[str] = []  # systems appended as floor and ceiling rows, unscaled
+    across: str = ""  # what stands along a plot of lines
 
 
 class Table(Strict):

@@ -143,7 +143,7 @@ BOLD = (  # leaders.leaders, in words
     "same samples, controls included (floor, ceiling and gains aside)"
 )
 NOTES = (
-    "One training seed: intervals cover samples only, no verdict. Rows in italics are not the paper's. "
+    "Intervals cover samples, not training seeds: no verdict. Rows in italics are not the paper's. "
     f"Bold: {BOLD}; underlined: the next after it, separated or not. † not run at this scale. ‡ no public weights."
 )
 FOOT = f"Value [95 % interval] (paper: printed value). {NOTES}"

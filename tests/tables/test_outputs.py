@@ -103,7 +103,7 @@ def test_bold_and_marks():
 
 def test_tables_say_their_limits_and_their_bars(made, out):
     text = (out / "tables" / "table_3.md").read_text()
-    assert "One training seed: intervals cover samples only, no verdict" in text
+    assert "Intervals cover samples, not training seeds: no verdict" in text
     assert f"DINO ≥ {made.source.bars['dino']:.3f} (paper: 0.91)" in text
 
 
@@ -113,7 +113,7 @@ def test_latex_says_what_markdown_says(made, out):
         text = (out / "tables" / f"table_{name}.tex").read_text()
         assert text.isascii()
         assert text.count(r"\begin{table}") == text.count(r"\caption{") == text.count(r"\end{table}") == 1
-        assert "One training seed: intervals cover samples only, no verdict" in text
+        assert "Intervals cover samples, not training seeds: no verdict" in text
         assert f"Bold: {write.BOLD}" in text
         assert r"$^\dagger$ not run at this scale. $^\ddagger$ no public weights." in text
         caption = write.heading(made.source.spec.tables[name].caption, made.source.bars, made.source.spec)
@@ -159,7 +159,7 @@ def test_the_page_stands_alone(out):
     assert not re.search(r"""(?:src|href)=["'](?!data:|#)""", html)
     assert "@import" not in html and "url(" not in html
     assert len(scripts(html)) == 2  # the page's own, and what it shows of cells
-    assert "One training seed: intervals cover samples only, no verdict" in html
+    assert "Intervals cover samples, not training seeds: no verdict" in html
     assert "its numbers are not the paper" in html.lower()
     assert write.BOLD in html
     for name in TABLES:

@@ -112,3 +112,9 @@ def test_a_changed_input_reruns_what_depends_on_it(finished):
 def test_an_added_run_leaves_the_others_alone(finished):
     finished.rewrite("config/smoke.yaml", "\nedit:\n", "    magd_rate: {like: magd_ep, magd: {rate: 0.5}}\n\nedit:\n")
     assert finished.plan() == {"train magd_rate", *TABLES}  # Table 8 tells of all runs
+
+
+def test_a_dry_run_tells_what_each_job_asks_for(fresh):
+    told = fresh.snakemake("--dry-run", "--cores", "2", scale="paper").stdout
+    assert "train magd_ep (mem_mb=256000, runtime=1440, gpu=4)" in told
+    assert "edit with magd_ep, shard 00023 (mem_mb=32000, runtime=1440, gpu=1)" in told

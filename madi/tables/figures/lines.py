@@ -29,6 +29,7 @@ def draw(block: Block, panels: dict[str, list[str]], cells: dict, spec: TablesSp
         axis.set_xlim(-0.3, len(columns) - 0.7)
         axis.set_title("paper" if kind != "value" else "here" if printed else "", fontsize=9)
         axis.set_ylabel(group or block.metric)
+        axis.set_xlabel(block.across)
     legend_below(figure, axes[0][0], most=3)
     return figure
 
