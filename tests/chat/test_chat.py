@@ -54,7 +54,7 @@ def test_a_thousand_calls_to_an_endpoint_that_misbehaves_in_every_way(tmp_path, 
     faults |= {n: [mllm.FAULTS[n % 13], -1] for n in range(1, 1000, 37)}
     path = tmp_path / "answers.jsonl"
     with mllm.Server(faults) as server:
-        found = list(chat(server, path, timeout_s=0.7, tries=4).ask(map(request, range(1000)), 1000, "judge"))
+        found = list(chat(server, path, timeout_s=2.0, tries=4).ask(map(request, range(1000)), 1000, "judge"))
         assert [r.name for r, _ in found] == [f"n{n}" for n in range(1000)]
         never = {n for n, (fault, times) in faults.items() if times < 0 and fault != "prose"}
         assert {int(r.name[1:]) for r, reply in found if reply.status == "missing"} == never and len(never) > 20
