@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
@@ -105,7 +106,18 @@ class Cluster:
         for name in (*(f"slurmd.{node}" for node in NODES), "slurmctld", "munged"):
             with contextlib.suppress(OSError, ValueError):
                 end(int((self.folder / f"{name}.pid").read_text()))
+        for process in self._left():
+            with contextlib.suppress(OSError):
+                os.kill(process, signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _left(self) -> Iterator[int]:
+        """What still runs of this SLURM's jobs: a node that is said to be down ends none of its own."""
+        mark = f"SLURM_CONF={self.folder}/slurm.conf".encode()
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mark in (folder / "environ").read_bytes().split(b"\0"):
+                    yield int(folder.name)
 
     def call(self, *words: str) -> subprocess.CompletedProcess:
         return subprocess.run(words, env=self.environ, capture_output=True, text=True, timeout=30)
