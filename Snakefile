@@ -25,7 +25,7 @@ include: "workflow/rules/pretrain.smk"  # the shipped weights, apart from the re
 if workflow.output_settings.dryrun:
     for one in workflow.rules:
         if one.message and "runtime" in one.resources:
-            asked = ["mem_mb", "runtime", *(name for name in ("gpu",) if name in one.resources)]
+            asked = [name for name in ("mem_mb", "runtime", "gpu") if name in one.resources]
             one.message += f" ({', '.join(f'{name}={{resources.{name}}}' for name in asked)})"
 
 

@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 def jobs(editors: Mapping[str, Editor]) -> dict[str, list[str]]:
     """The editors of each edit job, in the order of the job's first."""
     found: dict[str, list[str]] = {}
-    for name, editor in editors.items():
-        found.setdefault(editor.job or name, []).append(name)
+    for name in editors:
+        found.setdefault(job_of(editors, name), []).append(name)
     return found
+
+
+def job_of(editors: Mapping[str, Editor], name: str) -> str:
+    """The edit job that an editor shares, or its own."""
+    return editors[name].job or name
 
 
 def shards(editors: Mapping[str, Editor], count: int, others: Mapping[str, int]) -> dict[str, int]:

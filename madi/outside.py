@@ -23,6 +23,11 @@ def source(config: Config, name: str) -> TuneSet | BenchmarkSet:
     return own.get(name) or config.data.benchmarks[name]
 
 
+def scenes(config: Config, name: str) -> bool:
+    """Whether a set is of scenes, which nothing is taken from outside for."""
+    return source(config, name).reader == "scenes"
+
+
 @dataclass(frozen=True)
 class Fetch:
     """Something that is fetched: weights that go to `folder`, or a data set (None) from a hub or an address."""
@@ -60,9 +65,9 @@ def fetches(config: Config) -> dict[str, Fetch]:
 
 def _published(config: Config, name: str) -> dict[str, Source | BenchmarkSet]:
     """Published sources of a set, by the name of their manifests."""
-    own = source(config, name)
-    if own.reader == "scenes":
+    if scenes(config, name):
         return {}
+    own = source(config, name)
     sources = getattr(own, "sources", None)
     return {f"{name}_{key}": one for key, one in sources.items()} if sources else {name: own}
 

@@ -13,15 +13,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
 import yaml
 
 from madi.errors import MadiError
 from madi.progress import say
-from madi.shards import atomic
+from madi.shards import write_json
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("Snakefile", "workflow", "profiles", "environment.yml", "config", "assets")
@@ -110,7 +110,7 @@ def call(folder: Path, module: list[str], mark: str | None) -> Call:
         for line in running.stdout:
             lines.append(line)
             if mark and not found[0] and line.startswith(mark):
-                found = time.perf_counter() - start, of_process(running.pid)()
+                found = time.perf_counter() - start, of_process(running.pid)
     if running.returncode or (mark and not found[0]):
         raise MadiError(f"snakemake did not say {mark!r}", "bench", "a plan", "".join(lines[-3:]).strip()[-300:])
     whole = time.perf_counter() - start, children_s() - before
@@ -123,23 +123,14 @@ def children_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def of_process(pid: int) -> Callable[[], float]:
-    """Seconds of a core that a running process took; not a number where the system does not tell."""
-
-    def used() -> float:
-        try:
-            told = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return float("nan")
-        return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
-
-    return used
+def of_process(pid: int) -> float:
+    """Seconds of a core that a running process took."""
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
 
 
 def tell(rows: list[Row], path: Path | None) -> None:
     """Print the rows for a person, and write them to `path` if there is one."""
-    import json
-
     print("| runs | shards | jobs | plan s (of a core) | dry run s | check s (of a core) | MB | load |")
     print("|---:|---:|---:|---:|---:|---:|---:|---:|")
     for row in rows:
@@ -147,5 +138,4 @@ def tell(rows: list[Row], path: Path | None) -> None:
         numbers = f"{plan} | {row.dry_run_s:.0f} | {check} | {row.memory_mb:.0f} | {row.load:.1f}"
         print(f"| {row.runs:,} | {row.shards} | {row.jobs:,} | {numbers} |")
     if path is not None:
-        with atomic(path) as partial:
-            partial.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+        write_json(path, [asdict(row) for row in rows])

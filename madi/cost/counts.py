@@ -7,10 +7,11 @@ import json
 from collections import Counter, defaultdict
 from functools import cached_property
 
-from madi import settle
+from madi import outside, settle
 from madi.config import Config, JudgeSlice
 from madi.cost.shapes import sources
 from madi.edit.work import Work, plan
+from madi.jobs import job_of
 from madi.samples import Sample
 from madi.score.judge import protocols
 from madi.settings import BenchmarkSet
@@ -30,7 +31,7 @@ class Counts:
         of = self.config.data.benchmarks.get(name)
         if of is not None:
             return of.samples * levels(name, of)
-        own = {"train": self.config.data.train, "validation": self.config.data.validation}[name]
+        own = outside.source(self.config, name)
         return own.edits + own.t2i or sum(source.take or 0 for source in own.sources.values())
 
     def pictures(self, name: str) -> int:
@@ -48,8 +49,7 @@ class Counts:
     def batches(self) -> list[list[Work]]:
         """All edits, in the batches in which they are made."""
         edit = self.config.edit
-        names = dict.fromkeys(ask.benchmark for ask in edit.asks.values())
-        asked = {name: self._stand_ins(name) for name in names}
+        asked = {name: self._stand_ins(name) for name in settle.sets_of(edit.asks.values())}
         return plan(edit.asks.values(), edit.editors, asked, edit.sampler.batch)
 
     @cached_property
@@ -67,7 +67,7 @@ class Counts:
         elif of is not None:
             grouped = levels(name, of)
         spec = {"items": ITEMS} if name == "idea_bench" else {}
-        spec |= {"ops": []} if _tells_truth(self.config, name) and sources(name) else {}
+        spec |= {"ops": []} if outside.scenes(self.config, name) and sources(name) else {}
         found = {}
         for number in range(self.samples(name)):
             key, turn = f"{name}-{number}", number % grouped if name == "magicbrush" else 0
@@ -101,16 +101,6 @@ class Counts:
         return found
 
 
-def job_of(editors: dict, name: str) -> str:
-    """The job that an editor shares, or its own."""
-    return editors[name].job or name
-
-
 def levels(name: str, of: BenchmarkSet) -> int:
     """How many samples one counts as: Complex-Edit's are counted a level."""
     return (of.levels or 8) if name == "complex_edit" else 1
-
-
-def _tells_truth(config: Config, name: str) -> bool:
-    own = config.data.validation if name == "validation" else config.data.benchmarks[name]
-    return own.reader == "scenes"

@@ -78,7 +78,7 @@ def prompts(at: At) -> Iterator[Part]:
     asked = {("plans", "train"): at.counts.planned}
     yield asking(at, "prompts_plan", plans.provider, [asked], plans.shards, 250)
     yield Part("prompts_join", (at.each("start"),), files=disk.OF_JOB)
-    sets = dict.fromkeys(ask.benchmark for ask in at.config.edit.asks.values())
+    sets = settle.sets_of(at.config.edit.asks.values())
     wanted = [{("questions", name): at.counts.samples(name) * (sources(name) > 0)} for name in sets]
     yield asking(at, "prompts_questions", at.config.prompts.questions.provider, wanted, 1, 1500)
 

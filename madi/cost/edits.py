@@ -19,7 +19,11 @@ OURS = ("base", "run")
 
 def parts(at: At) -> Iterator[Part]:
     """Of the edit stage: a job for the editors that share it, or as many as it has shards."""
-    found = [job(at, name, batches) for name, batches in at.counts.by_job.items()]
+    yield from by_gpus([job(at, name, batches) for name, batches in at.counts.by_job.items()])
+
+
+def by_gpus(found: list[Part]) -> Iterator[Part]:
+    """The jobs of one rule on GPUs, and those without."""
     for gpus in (1, 0):
         if same := [part for part in found if part.gpus == gpus]:
             yield joined(same)

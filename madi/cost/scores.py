@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from madi import settle
 from madi.cost import calls, disk, model
-from madi.cost.edits import joined
+from madi.cost.edits import by_gpus, joined
 from madi.cost.shapes import clip_of, dino_of, sources
 from madi.cost.stages import At, Part, rated, seconds_of
 from madi.cost.told import Told
@@ -22,10 +22,7 @@ def parts(at: At) -> Iterator[Part]:
     for (job, benchmark), count in at.counts.edits.items():
         by_job[job][benchmark] += count
     yield joined([judging(at, job, edits) for job, edits in by_job.items()])
-    found = [scoring(at, job, edits) for job, edits in by_job.items()]
-    for gpus in (1, 0):
-        if same := [part for part in found if part.gpus == gpus]:
-            yield joined(same)
+    yield from by_gpus([scoring(at, job, edits) for job, edits in by_job.items()])
 
 
 def judging(at: At, job: str, edits: Counter[str]) -> Part:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -92,4 +91,4 @@ def write(path: Path, stages: Sequence[Stage], width: int, about: dict) -> None:
     """All numbers, inputs among them."""
     parts = {stage.name: [asdict(part) for part in stage.parts] for stage in stages}
     told = {"about": about, "rows": rows(stages, width), "parts": parts, "warnings": warnings(stages)}
-    write_json(path, json.loads(json.dumps(told)))
+    write_json(path, told)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
 
-from madi import settle
+from madi import outside, settle
 from madi.config import Config
 from madi.cost import shapes
 from madi.cost.counts import Counts
@@ -102,19 +102,20 @@ class At:
     def on(self, device: str) -> Machine:
         return self.gpu if device == "cuda" else self.cpu
 
+    def devices(self, device: str, processes: int = 1) -> float:
+        """Of a job: GPUs, one a process, or cores by its threads."""
+        return processes if device == "cuda" else self.config.threads / self.cpu.cores
+
     def rate(self, kind: str, device: str, processes: int = 1) -> float:
-        """Operations a second of a job: of its processes with a GPU each, or of its threads."""
-        devices = processes if device == "cuda" else self.config.threads / self.cpu.cores
-        return self.on(device).rate(kind, devices)
+        """Operations a second of a job."""
+        return self.on(device).rate(kind, self.devices(device, processes))
 
     def each(self, name: str, count: float = 1) -> float:
         """Seconds of so many of what is not counted in operations."""
         return count * self.cpu.seconds[name]
 
     def scenes(self, name: str) -> bool:
-        """Whether a set is of scenes."""
-        own = {"train": self.config.data.train, "validation": self.config.data.validation}
-        return (own.get(name) or self.config.data.benchmarks[name]).reader == "scenes"
+        return outside.scenes(self.config, name)
 
     @cached_property
     def shards(self) -> dict[str, int]:
@@ -162,8 +163,7 @@ def seconds_of(operations: float, rate: float, name: str, inputs: dict) -> Told:
 
 def rated(at: At, kind: str, device: str, processes: int = 1) -> dict[str, float | str]:
     """What a rate is made of."""
-    machine = at.on(device)
-    devices = processes if device == "cuda" else at.config.threads / at.cpu.cores
+    machine, devices = at.on(device), at.devices(device, processes)
     return {"machine": machine.name, "peak": machine.peak, f"share ({kind})": machine.shares[kind], "devices": devices}
 
 

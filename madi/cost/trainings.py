@@ -22,8 +22,9 @@ def parts(at: At) -> Iterator[Part]:
     told, times = [], []
     for name, run, (operations, mean) in runs:
         looks = validation(at, run)
-        told += list(explained(at, name, run, operations, mean, looks))
-        times.append(sum(one.value for one in told if one.name.startswith(f"{name}: ") and one.unit == "s"))
+        mine = list(explained(at, name, run, operations, mean, looks))
+        told += mine
+        times.append(sum(one.value for one in mine if one.unit == "s"))
     states = max(run.keep_states for _, run, _ in runs) * disk.STATE * numbers if runs else 0.0
     note = {
         "numbers": numbers,

@@ -72,7 +72,7 @@ class Workflow:
         return path if path.is_file() else self.folder.resolve().parents[1] / path
 
     def job_of(self, editor: str) -> str:
-        return self.slice.editors[editor].job or editor
+        return jobs.job_of(self.slice.editors, editor)
 
     def cells(self) -> list[dict]:
         return shards.read(self.folder / "cells.parquet", CELL)

@@ -90,6 +90,11 @@ def reached(name):
     return ancient(f"{RESULTS}/mllms/config.json") if name in CONFIG.mllms else []
 
 
+def how(name):
+    """That file as an option."""
+    return f"--mllms {RESULTS}/mllms/config.json" if name in CONFIG.mllms else ""
+
+
 STAMPED = {}
 
 

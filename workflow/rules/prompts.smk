@@ -48,7 +48,7 @@ rule prompts_plan:
         asking=int(settle.endpoint(CONFIG, CONFIG.prompts.plans.provider)),
     params:
         cache=f"{RESULTS}/asked/plans",
-        mllms=lambda wildcards, input: each("mllms", [input.mllms] if input.mllms else []),
+        mllms=how(CONFIG.prompts.plans.provider),
     message:
         "plan the training edits, shard {wildcards.shard}"
     shell:
@@ -98,7 +98,7 @@ rule prompts_questions:
         asking=int(settle.endpoint(CONFIG, CONFIG.prompts.questions.provider)),
     params:
         cache=f"{RESULTS}/asked/questions",
-        mllms=lambda wildcards, input: each("mllms", [input.mllms] if input.mllms else []),
+        mllms=how(CONFIG.prompts.questions.provider),
     message:
         "ask the questions of {wildcards.set}"
     shell:

@@ -28,7 +28,6 @@ SCORE_OPTIONS = {
     job: f'{SAMPLE_OPTIONS[job]} {options("questions", f"{RESULTS}/prompts/{{}}/questions.parquet", sets)}'
     for job, sets in SETS_OF.items()
 }
-HOW = f"--mllms {RESULTS}/mllms/config.json" if CONFIG.score.judge in CONFIG.mllms else ""
 
 
 rule score:
@@ -60,7 +59,7 @@ rule score_judge:
     params:
         reads=by_job(SCORE_OPTIONS),
         cache=f"{RESULTS}/asked/answers",
-        mllms=HOW,
+        mllms=how(CONFIG.score.judge),
     message:
         "judge the edits of {wildcards.job}, shard {wildcards.shard}"
     shell:
