@@ -18,6 +18,7 @@ UsageError = typer.BadParameter.__base__  # typer brings a click of its own
 
 STAGES = {name: f"madi.{name}.verbs" for name in ("data", "prompts", "train", "edit", "score", "tables", "pretrain")}
 STAGES |= {"config": "madi.check", "bench": "madi.bench.verbs", "export": "madi.export", "asked": "madi.asked"}
+STAGES |= {"tinyworld": "madi.pretrain.tinyworld"}
 ALONE = {
     "trace": "madi.lineage.verbs",
     "verify": "madi.lineage.verbs",

@@ -145,7 +145,9 @@ class Magd(Part):
 
     token: from the learnable pool, the token 0, or the patch embedding of latents that are 0. order: Eq. 4's (noise,
     then mask) or Figure 1's caption (mask the image, then noise all). draw: one pool token a sample, or one each
-    masked token. loss: over all tokens (Eq. 5), or over the masked ones of masked samples.
+    masked token. loss: over all tokens (Eq. 5), or over the masked ones of masked samples. pool_init: tokens start as
+    long as patch embeddings of noise are, or as N(0, 1) through the layers; pool_learning_rate: of the pool and its
+    layers, the run's own by default.
     """
 
     probability: Share
@@ -157,6 +159,8 @@ class Magd(Part):
     loss: Literal["all", "masked"] = "all"
     pool_size: Count = 1024
     pool_width: Count = 256
+    pool_init: Literal["patch", "normal"] = "patch"
+    pool_learning_rate: Positive | None = None
 
 
 class MaskedSource(Part):

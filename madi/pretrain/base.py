@@ -6,30 +6,21 @@ Shapes: B samples, C latent channels, h x w latent pixels.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
-from random import Random
 
-import numpy as np
 import torch
 
-from madi.images import contact_sheet
 from madi.model.checkpoint import Weights, save
 from madi.model.codec import Codec
 from madi.model.packed import Packed
 from madi.model.prompt import Tokens
-from madi.model.sampler import Sampler, noise_for
-from madi.pretrain import copying
+from madi.pretrain import copying, quality
 from madi.pretrain.dense import Dense, noise_tokens
 from madi.pretrain.loop import autocast, train
 from madi.pretrain.mix import Blocks, batch_of
 from madi.pretrain.reader import Reader, reading
 from madi.pretrain.settings import BaseSettings, Settings, checkpoint
 from madi.progress import say
-from madi.scenes import samples, words
-from madi.scenes.kinds import Item
-from madi.scenes.render import render
-from madi.scenes.truth import judge
 
 
 def build(own: BaseSettings, channels: int, vocabulary: int):
@@ -107,7 +98,8 @@ def fit(settings: Settings, folder: Path, out: Path, state: Path) -> dict:
         return loss(learner, dense, batch_of(length, found), generator, own)
 
     def look(step: int):
-        say(json.dumps(quality(weights, own, state / f"sheet_{step}.jpg", 16)))
+        found = quality.edits(weights, own.sample, 96, own.train.seed, sheet=state / f"sheet_{step}.jpg")
+        say(json.dumps(found["all"] | found["untouched"]))
 
     train(learner, loss_of, own.train, checkpoint(state, settings, "base"), look=look, look_every=own.look_every).swap()
     rest = [i for i in range(len(tokens.tokenizer)) if i != tokens.pause_id]
@@ -115,8 +107,9 @@ def fit(settings: Settings, folder: Path, out: Path, state: Path) -> dict:
         packed.stock.embed_tokens.weight[tokens.pause_id] = packed.stock.embed_tokens.weight[rest].mean(0)
     save(out, weights)
     return {
-        name: quality(weights, own, state / f"sheet_{name}.jpg", own.held_out, manner)
-        for name, manner in (("edits", "tune"), ("edits_as_it_was_told", "base"))
+        "edits": quality.edits(weights, own.sample, own.held_out, own.train.seed, sheet=state / "sheet_edits.jpg"),
+        "edits_in_pretraining_words": quality.edits(weights, own.sample, own.held_out, own.train.seed, "base"),
+        "geneval": quality.text_to_image(weights, own.sample, own.held_out, own.train.seed),
     }
 
 
@@ -143,35 +136,3 @@ class Stream:
         while self.number < number:
             self.held, self.number = next(self.found), self.number + 1
         return self.held[place]
-
-
-def reworded(item: Item, manner: str) -> Item:
-    """The item, asked for in a register."""
-    words_of = Random(f"{item.item_id} {manner}")
-    return replace(item, instruction=words.instruct(item.sources[0], item.ops[0], words_of, manner))
-
-
-@torch.no_grad()
-def quality(weights: Weights, own: BaseSettings, sheet: Path, count: int, manner: str = "tune") -> dict:
-    """Oracle scores of validation edits at pause 0, by task and in all, and a sheet: source, edit, one right target.
-    manner: the register of the instructions; the base is trained on "base", fine-tuned and measured on "tune"."""
-    items = [reworded(item, manner) for item in samples.items("edit", "validation", count, own.train.seed)]
-    packed, was = weights.packed.eval(), weights.packed.training
-    edits, scores = [], {}
-    size = own.sample["size_px"]
-    sampler = Sampler(packed, own.sample["steps"], own.sample["guidance"], own.sample["image_guidance"])
-    for part in (items[k : k + 8] for k in range(0, count, 8)):
-        sources = weights.codec.encode(np.stack([render(item.sources[0], size) for item in part]))
-        branches = [weights.tokens.branches(item.instruction, [z]) for item, z in zip(part, sources)]
-        noise = torch.stack([noise_for(0, item.item_id, z.shape) for item, z in zip(part, sources)])
-        edits += list(weights.codec.decode(sampler(branches, noise)))
-    packed.train(was)
-    for item, edit in zip(items, edits):
-        verdict = judge(item.sources, item.ops, edit)
-        row = (verdict.instruction_following, verdict.identity_preservation, verdict.perceptual_quality)
-        for key in (item.task, "all"):
-            scores.setdefault(key, []).append(row)
-    rows = [[render(i.sources[0], size), e, render(i.target, size)] for i, e in zip(items[:16], edits)]
-    sheet.parent.mkdir(parents=True, exist_ok=True)
-    sheet.write_bytes(contact_sheet(rows, [i.instruction for i in items[:16]]))
-    return {key: [round(float(v), 2) for v in np.mean(rows, 0)] for key, rows in scores.items()}

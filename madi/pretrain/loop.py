@@ -1,13 +1,15 @@
-"""One training loop for all: clip, AdamW, cosine, EMA, a checkpoint that resumes, and a line of log now and then."""
+"""One training loop for all: clip, AdamW or Muon, EMA, a checkpoint that resumes, and a line of log now and then."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
+from madi.errors import MadiError
 from madi.pretrain import kept
 from madi.pretrain.settings import Steps, rate
 from madi.progress import say
@@ -20,6 +22,49 @@ def autocast(precision: str):
 
 
 BLOCKS = ("layers.", "resblocks.")  # where the names of a transformer's blocks begin: OmniGen's, open_clip's
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon (Jordan et al. 2024): orthogonal momentum for matrices [M,N]; rates match AdamW's by root mean square.
+
+    The same as `torch.optim.Muon(adjust_lr_fn="match_rms_adamw")`, which works in bfloat16: on a CPU without bfloat16
+    instructions that takes longer than forward and backward together. This one works in float32, and takes all
+    matrices of one shape at once.
+    """
+
+    def __init__(self, params, lr: float, weight_decay: float, momentum: float = 0.95):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """One step; closures are not supported."""
+        for group in self.param_groups:
+            shapes = dict.fromkeys(p.shape for p in group["params"] if p.grad is not None)
+            for shape in shapes:
+                alike = [p for p in group["params"] if p.grad is not None and p.shape == shape]
+                self._step(alike, group["lr"], group["weight_decay"], group["momentum"])
+
+    def _step(self, alike: list[torch.Tensor], lr: float, weight_decay: float, momentum: float):
+        grads = [p.grad for p in alike]
+        for p in alike:
+            self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
+        held = [self.state[p]["momentum_buffer"] for p in alike]
+        torch._foreach_lerp_(held, grads, 1 - momentum)
+        ahead = torch.stack(torch._foreach_lerp(grads, held, momentum))  # Nesterov
+        torch._foreach_mul_(alike, 1 - lr * weight_decay)
+        rate = lr * 0.2 * math.sqrt(max(alike[0].shape))
+        torch._foreach_add_(alike, list(orthogonal(ahead)), alpha=-rate)
+
+
+def orthogonal(x_KMN: torch.Tensor) -> torch.Tensor:
+    """K matrices with their singular values moved close to 1: five Newton-Schulz steps with Muon's coefficients."""
+    tall = x_KMN.shape[1] > x_KMN.shape[2]
+    x = x_KMN.mT if tall else x_KMN
+    x = x / x.flatten(1).norm(dim=1).clamp_min(1e-7)[:, None, None]
+    for _ in range(5):
+        gram = x @ x.mT
+        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+    return x.mT if tall else x
 
 
 class Both:
@@ -77,8 +122,7 @@ def optimiser(module: torch.nn.Module, steps: Steps) -> torch.optim.Optimizer | 
     adam = torch.optim.AdamW(groups, lr=steps.learning_rate, betas=(0.9, 0.98), foreach=True)
     if not hidden:
         return _peaked(adam)
-    muon = torch.optim.Muon(hidden, steps.muon, weight_decay=steps.weight_decay, adjust_lr_fn="match_rms_adamw")
-    return Both(_peaked(muon), _peaked(adam))
+    return Both(_peaked(Muon(hidden, steps.muon, steps.weight_decay)), _peaked(adam))
 
 
 def _peaked(part: torch.optim.Optimizer) -> torch.optim.Optimizer:
@@ -98,9 +142,18 @@ def train(
 ) -> Average:
     """Train to the end, from the folder `state` if it is there. `loss_of(step)` draws its data from the step number
     alone, so that a resumed training goes on as an uninterrupted one would. Returns the average; the module holds the
-    last weights."""
+    last weights.
+
+    With `steps.decay_steps`, the state before the decay is kept apart from the states within it, so that a training
+    can be made longer later: with more `steps`, it goes on from there. Errors: MadiError where the kept state is
+    already past the start of the decay."""
     average, optimise = Average(module, steps.ema), optimiser(module, steps)
-    first = restore(state, module, optimise, average)
+    decay = steps.steps - (steps.decay_steps or 0)
+    decayed = state / f"decay-{decay}-{steps.steps}"
+    first = restore(decayed if (decayed / kept.FILE).exists() else state, module, optimise, average)
+    if steps.decay_steps and first > decay and not (decayed / kept.FILE).exists():
+        do = f"set steps to {first + steps.decay_steps} or more, or delete the state to train anew"
+        raise MadiError(f"the state is of step {first}, and the decay begins at step {decay}", state, do=do)
     began, sums = time.monotonic(), {}
     for step in range(first, steps.steps):
         for group in optimise.param_groups:
@@ -116,8 +169,8 @@ def train(
             means = " ".join(f"{k} {v / every:.4f}" for k, v in sums.items())
             say(f"{step + 1}/{steps.steps} {means} {(time.monotonic() - began):.0f} s")
             sums = {}
-        if (step + 1) % steps.save_every == 0 or step + 1 == steps.steps:
-            save(state, module, optimise, average, step + 1)
+        if (step + 1) % steps.save_every == 0 or step + 1 in (decay, steps.steps):
+            save(state if step < decay else decayed, module, optimise, average, step + 1)
         if look and look_every and (step + 1) % look_every == 0:
             average.swap()
             look(step + 1)

@@ -67,9 +67,9 @@ class Blocks(torch.utils.data.Dataset):
             fitting = [length for length in self.own.lengths if len(one[0]) + tail <= length]
             if fitting:
                 groups[fitting[0]].append(one)
-        batches = []
+        batches, found = [], []
         for length, batch, count in zip(self.own.lengths, self.own.batches, self.own.counts):
-            found = groups[length]
+            found = groups[length] or found  # few items are of the greatest length, and a block may have none
             batches += [(length, [found[(i * batch + k) % len(found)] for k in range(batch)]) for i in range(count)]
         rng.shuffle(batches)
         return batches

@@ -25,7 +25,9 @@ class Strict(BaseModel):
 
 class Steps(Strict):
     """What every training says. `precision` is of the matrix products alone: weights and optimiser are float32.
-    `muon`: learning rate of Muon for the matrices of a transformer's blocks; without it AdamW turns them too."""
+    `muon`: learning rate of Muon for the matrices of a transformer's blocks; without it AdamW turns them too.
+    `decay_steps`: the learning rate is constant until the last `decay_steps`, then falls in a line; without it, it
+    follows a cosine."""
 
     seed: Natural
     steps: Count
@@ -33,6 +35,7 @@ class Steps(Strict):
     learning_rate: Positive
     muon: Positive | None = None
     warmup_steps: Natural
+    decay_steps: Count | None = None
     weight_decay: NonNegative
     gradient_clip: Positive
     ema: Share
@@ -162,12 +165,18 @@ def checkpoint(state: Path, settings: Settings, what: str) -> Path:
     own = depends_on(settings, "vae" if what == "decoder" else what)
     if what != "decoder" and "vae" in own:
         own["vae"] = {key: value for key, value in own["vae"].items() if key not in DECODER}
+    train = own[what]["train"] if what in own and "train" in own[what] else {}
+    if train.get("decay_steps"):  # a longer training goes on from the state of a shorter one
+        own[what]["train"] = {key: value for key, value in train.items() if key not in ("steps", "decay_steps")}
     return state / f"{what}-{hashlib.sha256(_text(own).encode()).hexdigest()[:12]}"
 
 
 def rate(step: int, steps: Steps) -> float:
-    """Share of the learning rate, 0..1: linear warm-up, then a cosine to a hundredth."""
+    """Share of the learning rate, 0..1: linear warm-up, then a cosine to a hundredth; with `decay_steps`, constant, and
+    a line to a hundredth over those."""
     if step < steps.warmup_steps:
         return (step + 1) / steps.warmup_steps
+    if steps.decay_steps:
+        return 0.01 + 0.99 * min(1.0, (steps.steps - step) / steps.decay_steps)
     done = (step - steps.warmup_steps) / max(1, steps.steps - steps.warmup_steps)
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))

@@ -30,7 +30,7 @@ from madi.train.team import Team
 from madi.train.trainee import Trainee, learning_rate, optimizer_of
 
 PARTS = ("masked", "unmasked", "edit", "t2i")
-COLUMNS = ("step", "loss", *PARTS, "masked_share", "changed", "skipped", "gradient", "learning_rate")
+COLUMNS = ("step", "loss", *PARTS, "masked_share", "mask_norm", "changed", "skipped", "gradient", "learning_rate")
 
 
 class Training:
@@ -115,11 +115,11 @@ def step(training: Training, rows: Sequence[Row], bad: int, number: int, folder:
     """
     run, team = training.run, training.team
     for group in training.optimizer.param_groups:
-        group["lr"] = learning_rate(number, run)
+        group["lr"] = learning_rate(number, run) * group["scale"]
     training.optimizer.zero_grad(set_to_none=True)
     total = max(1, int(magd.counts(torch.stack([row.weight for row in rows])).sum()))
     mine = divided([row.length for row in rows], team.count, run.micro_tokens)[team.number]
-    sums = torch.zeros(1 + len(PARTS), dtype=torch.float64, device=team.device)
+    sums = torch.zeros(2 + len(PARTS), dtype=torch.float64, device=team.device)
     for places in mine:
         some = [rows[place] for place in places]
         batch = together(some or [min(rows, key=lambda row: row.length)]).to(team.device)
@@ -128,7 +128,7 @@ def step(training: Training, rows: Sequence[Row], bad: int, number: int, folder:
             share = team.count / total if some else 0.0  # gradients are averaged over processes; a filler has none
             (loss.sum() * share).backward()
         if some:
-            sums += tally(loss.detach(), plain, batch.mask.any(1), batch.edit)
+            sums += tally(loss.detach(), plain, batch.mask.any(1), batch.edit, training.trainee.mask_norms)
     sums = team.sum(sums)
     gradient = torch.nn.utils.clip_grad_norm_(training.trainee.parameters(), run.gradient_clip)
     gradient = float(gradient.full_tensor() if hasattr(gradient, "full_tensor") else gradient)
@@ -142,17 +142,29 @@ def step(training: Training, rows: Sequence[Row], bad: int, number: int, folder:
     return log_row(number, sums, rows, total, bad, gradient, learning_rate(number, run))
 
 
-def tally(loss, plain: torch.Tensor, masked: torch.Tensor, edit: torch.Tensor) -> torch.Tensor:
-    """Sums [1 + PARTS] of a micro-batch: the weighted loss, and the plain errors of each part."""
-    return torch.stack([loss.sum(), *(plain[some].sum() for some in (masked, ~masked, edit, ~edit))]).double()
+def tally(loss, plain: torch.Tensor, masked: torch.Tensor, edit: torch.Tensor, norms: torch.Tensor | None):
+    """Sums [2 + PARTS] of a micro-batch: the weighted loss, the plain errors of each part, and the mask tokens'
+    lengths, NaN without mask tokens."""
+    length = loss.new_tensor(math.nan) if norms is None else norms.sum()
+    return torch.stack([loss.sum(), *(plain[some].sum() for some in (masked, ~masked, edit, ~edit)), length]).double()
 
 
 def log_row(number: int, sums, rows: Sequence[Row], total: int, bad: int, gradient: float, rate: float) -> torch.Tensor:
     """COLUMNS of one step: `loss` weighted, as trained on; the four parts plain, NaN where a part has no sample."""
     masked, edit = torch.tensor([row.mask.any() for row in rows]), torch.tensor([row.edit for row in rows])
-    parts = [value / some.sum() for value, some in zip(sums[1:], (masked, ~masked, edit, ~edit))]
+    parts = [value / some.sum() for value, some in zip(sums[1:-1], (masked, ~masked, edit, ~edit))]
     changed = torch.tensor([row.changed for row in rows], dtype=torch.float64).nanmean()
-    values = [number + 1, sums[0] / total, *parts, masked.double().mean(), changed, bad, gradient, rate]
+    values = [
+        number + 1,
+        sums[0] / total,
+        *parts,
+        masked.double().mean(),
+        sums[-1] / len(rows),
+        changed,
+        bad,
+        gradient,
+        rate,
+    ]
     return torch.tensor([float(value) for value in values], dtype=torch.float64)
 
 
@@ -199,4 +211,5 @@ def describe(log: torch.Tensor) -> str:
     last = dict(zip(COLUMNS, log.nanmean(0).tolist()))
     parts = ", ".join(f"{name} {last[name]:.3f}" for name in PARTS if not math.isnan(last[name]))
     changed = "" if math.isnan(last["changed"]) else f", {last['changed']:.0%} of an edit's latents change"
-    return f"step {int(log[-1, 0])}, loss {last['loss']:.3f} ({parts}){changed}"
+    norm = "" if math.isnan(last["mask_norm"]) else f", mask tokens of length {last['mask_norm']:.1f}"
+    return f"step {int(log[-1, 0])}, loss {last['loss']:.3f} ({parts}){changed}{norm}"

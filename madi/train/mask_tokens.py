@@ -11,16 +11,25 @@ from madi.settings import Magd
 
 
 class MaskPool(torch.nn.Module):
-    """Embedding(N, w) -> Linear(w, W) -> SiLU -> Linear(W, W), initialised as the time embedder is (std 0.02)."""
+    """Embedding(N, w) -> Linear(w, W) -> SiLU -> Linear(W, W): the embedding starts as N(0, 1), torch's default, the
+    layers as the time embedder's do (std 0.02).
 
-    def __init__(self, size: int, width: int, hidden: int, seed: int = 0):
+    norm: the mean length that the tokens start with, by scaling the last layer; None leaves it as it comes out, which
+    is some 30 times shorter than a patch embedding, and close to the token 0.
+    """
+
+    def __init__(self, size: int, width: int, hidden: int, seed: int = 0, norm: float | None = None):
         super().__init__()
         self.pool = torch.nn.Embedding(size, width)
         self.mlp = torch.nn.Sequential(torch.nn.Linear(width, hidden), torch.nn.SiLU(), torch.nn.Linear(hidden, hidden))
         generator = torch.Generator().manual_seed(seed)
-        for parameter in self.parameters():
-            with torch.no_grad():
-                parameter.normal_(std=0.02, generator=generator) if parameter.ndim > 1 else parameter.zero_()
+        with torch.no_grad():
+            self.pool.weight.normal_(generator=generator)
+            for layer in (self.mlp[0], self.mlp[2]):
+                layer.weight.normal_(std=0.02, generator=generator)
+                layer.bias.zero_()
+            if norm is not None:
+                self.mlp[2].weight *= norm / self.mlp(self.pool.weight).norm(dim=-1).mean()
 
     def forward(self, place: torch.Tensor) -> torch.Tensor:
         """Mask tokens [..., W] at places in the pool [...], each in [0, 1)."""
@@ -39,6 +48,14 @@ class ZeroToken(torch.nn.Module):
         return torch.zeros(*place.shape, self.hidden, device=place.device)
 
 
-def build(magd: Magd, hidden: int, seed: int) -> torch.nn.Module:
-    """The mask tokens a run asks for. Zero latents' token is the patch embedding's own: `ZeroToken` stands in here."""
-    return MaskPool(magd.pool_size, magd.pool_width, hidden, seed) if magd.token == "pool" else ZeroToken(hidden)
+def build(magd: Magd, embedding: torch.nn.Conv2d, seed: int) -> torch.nn.Module:
+    """The mask tokens a run asks for. Zero latents' token is the patch embedding's own: `ZeroToken` stands in here.
+
+    embedding: of noise patches, weight [W,C,p,p]. A patch of unit noise comes out of it with length |weight|, which is
+    where the pool starts with `pool_init: patch`.
+    """
+    hidden = embedding.weight.shape[0]
+    if magd.token != "pool":
+        return ZeroToken(hidden)
+    norm = float(embedding.weight.detach().float().norm()) if magd.pool_init == "patch" else None
+    return MaskPool(magd.pool_size, magd.pool_width, hidden, seed, norm)

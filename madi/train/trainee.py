@@ -30,7 +30,11 @@ class Trainee(torch.nn.Module):
             packed.stock.enable_gradient_checkpointing()
         if run.compile_blocks:
             compile_blocks(packed)
-        self.mask_tokens = mask_tokens.build(run.magd, packed.stock.config.hidden_size, run.seed) if run.magd else None
+        self.mask_tokens = None
+        if run.magd:
+            embedding = packed.stock.patch_embedding.output_image_proj
+            self.mask_tokens = mask_tokens.build(run.magd, embedding, run.seed)
+        self.mask_norms = None  # [B], mean length of the last batch's mask tokens
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Each sample's weighted loss and plain error, both [B]; computed in bfloat16 where the run says so."""
@@ -46,6 +50,7 @@ class Trainee(torch.nn.Module):
         """What stands at masked places, [B,1,W] or [B,T,W], by the run's reading of Eq. 4."""
         embed = self.packed.stock.patch_embedding
         token = self.mask_tokens(batch.place)
+        self.mask_norms = token.detach().double().norm(dim=-1).mean(1)
         if self.magd.token == "zero_latent":
             token = token + embed.output_image_proj.bias
         if self.magd.order == "mask_first":
@@ -75,13 +80,16 @@ def learning_rate(step: int, run: Run) -> float:
 
 
 def optimizer_of(trainee: torch.nn.Module, run: Run) -> torch.optim.Optimizer:
-    """AdamW; only matrices decay, neither norms and biases nor embeddings (an unused row stays as it is)."""
-    groups: dict[bool, list] = {True: [], False: []}
+    """AdamW; only matrices decay, neither norms and biases nor embeddings (an unused row stays as it is). A group's
+    `scale` is its learning rate as a share of the run's: the mask tokens may have their own."""
+    own = run.magd.pool_learning_rate / run.learning_rate if run.magd and run.magd.pool_learning_rate else 1.0
+    groups: dict[tuple[bool, bool], list] = {}
     for name, parameter in trainee.named_parameters():
         if parameter.requires_grad:
-            groups[parameter.ndim > 1 and "embed_tokens" not in name and "pool" not in name].append(parameter)
-    decays = [
-        {"params": groups[True], "weight_decay": run.weight_decay},
-        {"params": groups[False], "weight_decay": 0.0},
+            decays = parameter.ndim > 1 and "embed_tokens" not in name and "pool" not in name
+            groups.setdefault((decays, own != 1.0 and "mask_tokens" in name), []).append(parameter)
+    made = [
+        {"params": parameters, "weight_decay": run.weight_decay * decays, "scale": own if masks else 1.0}
+        for (decays, masks), parameters in groups.items()
     ]
-    return torch.optim.AdamW([group for group in decays if group["params"]], lr=run.learning_rate, fused=True)
+    return torch.optim.AdamW(made, lr=run.learning_rate, fused=True)

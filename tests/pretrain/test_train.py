@@ -16,7 +16,7 @@ from madi.errors import MadiError
 from madi.model.packed import Packed
 from madi.pretrain import vae
 from madi.pretrain.dense import Dense
-from madi.pretrain.loop import optimiser, train
+from madi.pretrain.loop import Muon, optimiser, train
 from madi.pretrain.mix import batch_of
 from madi.pretrain.reader import WIDTHS
 from madi.pretrain.settings import Steps, VaeSettings, checkpoint, rate, read
@@ -52,6 +52,14 @@ def test_a_training_of_other_settings_starts_anew(tmp_path):
 
     assert moved("clip", reader=0.5) == {"clip"} and moved("base", loose=0.5) == {"base"}
     assert moved("tokenizer", seed=5) == {"tokenizer", "base"}
+    longer = settings.base.train.model_copy(update={"decay_steps": 1000})
+    names = {
+        checkpoint(
+            tmp_path, settings.model_copy(update={"base": settings.base.model_copy(update={"train": t})}), "base"
+        )
+        for t in (longer, longer.model_copy(update={"steps": 20_000}))
+    }
+    assert len(names) == 1  # the same training, made longer
     assert moved("vae", kl=0.5) == {"vae", "decoder", "base"} and moved("vae", things=2.0) == {"decoder"}
 
 
@@ -68,7 +76,7 @@ def test_dense_forward_is_the_packed_forward():
     assert torch.allclose(there, here, atol=1e-5)
 
 
-def fit(path, until_step=None, muon=None):
+def fit(path, until_step=None, muon=None, **changes):
     torch.manual_seed(0)
     module = torch.nn.Sequential(OrderedDict({"layers": torch.nn.Sequential(torch.nn.Linear(3, 3))}))
 
@@ -78,7 +86,7 @@ def fit(path, until_step=None, muon=None):
         x = torch.randn(4, 3, generator=torch.Generator().manual_seed(step))
         return (module(x) - x.flip(1)).pow(2).mean(), {}
 
-    return module, train(module, loss_of, STEPS.model_copy(update={"muon": muon}), path, every=4)
+    return module, train(module, loss_of, STEPS.model_copy(update={"muon": muon} | changes), path, every=4)
 
 
 @pytest.mark.parametrize("muon", [None, 0.02])
@@ -89,6 +97,37 @@ def test_resumed_training_equals_an_uninterrupted_one(tmp_path, muon):
     again, resumed = fit(tmp_path / "b", muon=muon)
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), again.parameters()))
     assert all(torch.equal(a, b) for a, b in zip(average.values, resumed.values))
+
+
+def test_a_training_with_a_decay_is_made_longer_from_before_its_decay(tmp_path):
+    """8 steps, and then 12, equal 12 at once; within the decay an interruption costs nothing either."""
+    fit(tmp_path / "a", decay_steps=2, save_every=3)
+    longer, average = fit(tmp_path / "a", steps=12, decay_steps=4, save_every=3)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "b", until_step=11, steps=12, decay_steps=4, save_every=3)
+    at_once, other = fit(tmp_path / "b", steps=12, decay_steps=4, save_every=3)
+    assert all(torch.equal(a, b) for a, b in zip(longer.parameters(), at_once.parameters(), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(average.values, other.values, strict=True))
+    with pytest.raises(MadiError, match="the state is of step 8, and the decay begins at step 5; .*set steps to 11"):
+        fit(tmp_path / "a", steps=8, decay_steps=3, save_every=3)
+
+
+def test_muon_is_torchs_but_in_float32():
+    """torch.optim.Muon orthogonalises in bfloat16: the same up to that rounding, of matrices tall, wide and square."""
+    generator = torch.Generator().manual_seed(0)
+    starts = [torch.randn(shape, generator=generator) for shape in ((6, 4), (4, 6), (5, 5), (5, 5))]
+    ours, theirs = ([torch.nn.Parameter(value.clone()) for value in starts] for _ in range(2))
+    own = Muon(ours, lr=0.02, weight_decay=0.1)
+    stock = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for _ in range(3):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn(a.shape, generator=generator)
+            b.grad = a.grad.clone()
+        own.step()
+        stock.step()
+    for a, b, start in zip(ours, theirs, starts, strict=True):
+        moved = (b - start).norm()
+        assert (a - b).norm() < 0.02 * moved and moved > 0.01
 
 
 def test_a_kept_state_is_safetensors(tmp_path):
@@ -150,6 +189,8 @@ def test_each_phase_of_the_vae_has_its_own_precision(monkeypatch):
 def test_rate_warms_up_and_falls():
     rates = [rate(step, STEPS) for step in range(8)]
     assert rates[0] < rates[1] == 1 and rates[2:] == sorted(rates[2:], reverse=True)
+    rates = [rate(step, STEPS.model_copy(update={"decay_steps": 3})) for step in range(8)]
+    assert rates[1:6] == [1.0] * 5 and rates[6] == pytest.approx(0.67) and rates[7] == pytest.approx(0.34)
 
 
 def test_untrained_vae_passes_every_colour():

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from madi.model.packed import Packed
+from madi.settings import Magd
 from madi.train import magd
-from madi.train.mask_tokens import MaskPool, ZeroToken
+from madi.train.mask_tokens import MaskPool, ZeroToken, build
 
 
 def draws(*shape, seed=0):
@@ -133,10 +134,24 @@ def test_the_pool_has_the_papers_shape():
     shapes = {name: tuple(value.shape) for name, value in pool.state_dict().items()}
     assert shapes["pool.weight"] == (1024, 256)
     assert [shapes[f"mlp.{i}.weight"] for i in (0, 2)] == [(32, 256), (32, 32)]
-    assert pool.pool.weight.std().item() == pytest.approx(0.02, rel=0.02)
+    assert pool.pool.weight.std().item() == pytest.approx(1.0, rel=0.02)
     tokens = pool(torch.tensor([0.0, 0.5, 0.0009]))  # places 0, 512 and 0 of 1024
     assert torch.equal(tokens[0], tokens[2]) and not torch.equal(tokens[0], tokens[1])
     assert pool(torch.rand(3, 16)).shape == (3, 16, 32) and torch.isfinite(pool(torch.tensor([0.99999994]))).all()
+
+
+def test_the_pool_starts_as_long_as_patch_embeddings_of_noise():
+    torch.manual_seed(0)
+    embedding = torch.nn.Conv2d(8, 160, 2, 2, bias=False)
+    patches = embedding(torch.randn(64, 8, 16, 16)).flatten(2).norm(dim=1)
+    settings = Magd(probability=0.5, noise_level=0.7, rate=0.25, token="pool")
+    places = torch.rand(4096)
+    lengths = [
+        build(m, embedding, 0)(places).norm(dim=1)
+        for m in (settings, settings.model_copy(update={"pool_init": "normal"}))
+    ]
+    assert lengths[0].mean().item() == pytest.approx(patches.mean().item(), rel=0.05)
+    assert lengths[1].mean() < 0.2 * patches.mean()
 
 
 def test_the_zero_token_is_zero_and_learns_nothing():

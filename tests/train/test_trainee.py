@@ -99,7 +99,7 @@ def test_every_reading_of_the_mask_is_another_training(tiny_weights):
     weights, losses = tiny_weights(), []
     for reading in READINGS:
         trainee = Trainee(weights.packed, settings(magd=MAGD | reading)).double()
-        for parameter in trainee.mask_tokens.parameters():  # as if learnt: they begin at almost 0
+        for parameter in trainee.mask_tokens.parameters():  # as if learnt
             torch.nn.init.normal_(parameter, generator=torch.Generator().manual_seed(0))
         some = rows(weights)
         if reading.get("draw") == "token":
@@ -154,6 +154,24 @@ def test_embeddings_pool_and_norms_do_not_decay(tiny_weights):
     names = {name for name, p in trainee.named_parameters() if id(p) in free}
     assert {"packed.stock.embed_tokens.weight", "mask_tokens.pool.weight", "packed.stock.norm.weight"} <= names
     assert "packed.stock.proj_out.weight" not in names
+
+
+def test_the_mask_tokens_may_have_a_learning_rate_of_their_own(tiny_weights, tmp_path):
+    """With a rate that moves nothing else, they alone move; their length stands in the log."""
+    run = settings(
+        magd=MAGD | {"pool_learning_rate": 1e-2}, learning_rate=1e-9, steps=9, warmup_steps=0, weight_decay=0.0
+    )
+    weights = tiny_weights()
+    training = loop.Training(Trainee(weights.packed, run).double(), None, run, Team("cpu", False))
+    before = {name: p.detach().clone() for name, p in training.trainee.named_parameters()}
+    row = dict(zip(loop.COLUMNS, loop.step(training, rows(weights), 0, 0, tmp_path).tolist()))
+    moved = {n: (p.detach() - before[n]).abs().max().item() for n, p in training.trainee.named_parameters()}
+    assert max(v for n, v in moved.items() if "mask_tokens" not in n) < 1e-8
+    assert all(v > 1e-5 for n, v in moved.items() if n in ("mask_tokens.mlp.0.weight", "mask_tokens.mlp.2.weight"))
+    embedding = weights.packed.stock.patch_embedding.output_image_proj.weight
+    assert row["mask_norm"] == pytest.approx(embedding.norm().item(), rel=0.3)
+    plain, _ = stepped(tiny_weights, tmp_path, magd=None)
+    assert math.isnan(dict(zip(loop.COLUMNS, plain.tolist()))["mask_norm"])
 
 
 def test_masters_are_float32_whatever_the_base_is(tiny_weights):
