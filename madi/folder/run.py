@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from madi import samples, shards
+from madi import samples, shards, stats
 from madi.config import JudgeSlice, ScoreSlice
 from madi.edit.editors.folder import Folder
 from madi.edit.work import Work, record
@@ -22,7 +22,6 @@ from madi.progress import progress, say
 from madi.records import ANSWER, EDIT, SCORE
 from madi.score import shard
 from madi.settings import GenEval
-from madi.tables import stats
 
 RESAMPLES, SEED = 10_000, 0
 WHOLE = "all"

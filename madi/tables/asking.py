@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from madi.tables import stats
+from madi import stats
 from madi.tables.board import Board, Query, Units
 from madi.tables.sources import Source
 from madi.tables.spec import Ask, Block
