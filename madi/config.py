@@ -210,13 +210,15 @@ class JudgeSlice(Part):
 
 
 class ScoreSlice(Part):
-    """`score shard`: the scorers for one job's edits."""
+    """`score shard`: the scorers for one job's edits. clip, dino: None where nobody named one (`madi score folder` on
+    photographs); their scores are then missing."""
 
     job: Name
     name: Name
     threads: Count
-    clip: str
-    dino: str
+    clip: str | None
+    dino: str | None
+    device: Literal["cpu", "cuda"] = "cpu"
     more: dict[Name, Tower] = {}
     judge: JudgeSlice
     geneval: GenEval = GenEval()
