@@ -1,10 +1,10 @@
 """Objects in a photograph, for GenEval's rules: Mask2Former of transformers, colours by CLIP.
 
 GenEval runs mmdet 2.27's Mask2Former (Swin-S) and OpenAI's CLIP ViT-L/14. The steps here are that detector's: the
-picture resized to 800 px on the short side with at most 1333 px on the long one, padded to multiples of 32, and masks
-brought back to the picture's size before they are thresholded. The hub's `preprocessor_config.json` asks for 384 x 384
-instead; its size is not used. The weights are any instance segmenter of that class in a folder, so numbers are
-"GenEval-compatible" and name the weights.
+picture resized to 800 px on the short side with at most 1333 px on the long one, padded in grey to multiples of 32, and
+masks brought back to the picture's size before they are thresholded. The hub's `preprocessor_config.json` asks for
+384 x 384 instead; its size is not used. The weights are any instance segmenter of that class in a folder, so numbers
+are "GenEval-compatible" and name the weights.
 
 Shapes: an image is uint8 [H,W,3]; a mask bool [H,W]; boxes are (left, top, right, bottom) in px. Q queries, C classes.
 """
@@ -26,7 +26,7 @@ from madi.shards import read_json
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white")
 TEMPLATES = ("a photo of a {c} {name}", "a photo of a {c}-colored {name}", "a photo of a {c} object")
 GROUND = 0x99  # grey around an object whose colour is asked
-SHORT, LONG, MULTIPLE = 800, 1333, 32  # px: mmdet's test pipeline of this detector
+SHORT, LONG, MULTIPLE, PADDING = 800, 1333, 32, 128  # px, px, px, grey: mmdet's test pipeline of this detector
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 MOST = 100  # detections of a picture, before the threshold: mmdet's max_per_image
 
@@ -100,10 +100,10 @@ class Mask2Former:
 
         pixels = torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)
         height, width = input_size(*image.shape[:2])
-        pixels = sized(pixels, height, width).round() / 255
-        pixels = (pixels - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
         padding = (0, -width % MULTIPLE, 0, -height % MULTIPLE)
-        return torch.nn.functional.pad(pixels, padding)[None].to(self.device), (height, width)
+        pixels = torch.nn.functional.pad(sized(pixels, height, width).round(), padding, value=PADDING) / 255
+        pixels = (pixels - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
+        return pixels[None].to(self.device), (height, width)
 
 
 def input_size(height: int, width: int) -> tuple[int, int]:
