@@ -82,6 +82,9 @@ class Config(Part):
             configfile.known(job, jobs.jobs(self.edit.editors), ("edit", "shards_of", job))
         self._ask_seed_0()
         self._ask_known_models()
+        if (tower := self.model.more.get(self.score.geneval.colours or "")) and tower.kind != "clip":
+            found = f"found {self.score.geneval.colours}, a ViT"
+            raise configfile.KeyProblem(("score", "geneval", "colours"), found, "a CLIP of model.more, or a folder")
         asked = {editor for ask in self.edit.asks.values() for editor in ask.editors}
         for name in self.edit.editors:
             if name not in asked:

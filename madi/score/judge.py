@@ -13,10 +13,11 @@ from madi.mllms import Mllm
 from madi.progress import say
 from madi.records import ANSWER, EDIT
 from madi.samples import Sample
-from madi.score.judges import oracle, truth
+from madi.score.judges import again, complex_edit, five, idea_bench, oracle, truth, viescore
 from madi.score.judges.asking import Asking, Case
-from madi.score.metrics import PROTOCOLS
 from madi.score.rows import by_sample, edits_of, image_of
+
+PROTOCOLS = {protocol.NAME: protocol for protocol in (five, again, complex_edit, idea_bench, viescore)}
 
 
 def run(
@@ -52,7 +53,7 @@ def run(
 def protocols(job: JudgeSlice, edit: dict, sample: Sample) -> list:
     """The protocols by which an edit of a sample is judged; the oracle can judge nothing whose truth is not told, and
     of what it judges it tells its own numbers, too."""
-    if job.mllm is None and not sample.of_scenes:
+    if job.mllm is None and "ops" not in sample.spec():
         return []
     named = [PROTOCOLS[name] for name in job.protocols.get(edit["benchmark"], ())] + [truth] * (job.mllm is None)
     return [protocol for protocol in named if protocol.asks(sample, edit)]

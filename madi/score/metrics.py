@@ -19,13 +19,12 @@ import numpy as np
 from madi.samples import Sample
 from madi.score import outcome, pixels
 from madi.score.embed import cosine, direction
-from madi.score.judges import again, complex_edit, five, idea_bench, viescore
+from madi.score.judge import PROTOCOLS
 from madi.score.outcome import Outcome
 from madi.score.pictures import Seen
 from madi.score.similar import captions
 
 Later = Callable[[], Outcome]
-PROTOCOLS = {protocol.NAME: protocol for protocol in (five, again, complex_edit, idea_bench, viescore)}
 
 # What an edit can be held against, and which samples have it. An embedding metric against a caption that is absent is
 # excluded with its reason; a local caption is rare, and asked for only where there is one.
