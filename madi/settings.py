@@ -119,11 +119,19 @@ ModelName = Literal["base", "clip", "dino"]
 
 class Tower(Part):
     """One more embedding model to score by: a CLIP (open_clip's folder) or a ViT (timm's), in `folder`, from `hub` if
-    that is said. Its numbers are called `clip_i_NAME`, ..., `dino_NAME`."""
+    that is said. Its numbers are called `clip_i_NAME`, ..., `dino_NAME`. resize: `squash` shows a CLIP pictures as
+    InstructPix2Pix's script does, resized to a square without crop or smoothing."""
 
     kind: Literal["clip", "dino"]
     folder: str
     hub: Hub | None = None
+    resize: Literal["folder", "squash"] = "folder"
+
+    @model_validator(mode="after")
+    def _of_clip(self) -> "Tower":
+        if self.resize == "squash" and self.kind != "clip":
+            raise ValueError("`resize: squash` with kind clip")
+        return self
 
 
 class Weights(Part):

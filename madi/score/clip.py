@@ -37,9 +37,10 @@ from madi.shards import read_json
 
 class Clip:
     """Image and text towers, in float32. `name`: `clip@`, the first eight digits of the weights' sha256, and how a
-    picture is resized and cropped. Errors: MadiError for a folder or a device that is not there."""
+    picture is resized and cropped. squash: to a square, as InstructPix2Pix's script does, instead of as the folder
+    says. Errors: MadiError for a folder or a device that is not there."""
 
-    def __init__(self, folder, device="cpu"):
+    def __init__(self, folder, device="cpu", squash=False):
         import open_clip
 
         folder = Path(folder)
@@ -50,7 +51,11 @@ class Clip:
             self.model, self.transform = open_clip.create_model_from_pretrained(source, precision="fp32")
             self.tokens = open_clip.get_tokenizer(source, **options)
         self.model.to(self.device).eval()
-        self.name = f"clip@{file_sha(folder / scorers.CLIP.weights)[:8]} {resizing(self.model.visual.preprocess_cfg)}"
+        shown = self.model.visual.preprocess_cfg
+        if squash:
+            self.transform = squashed(shown)
+            shown = shown | {"interpolation": "bicubic", "resize_mode": "squash"}
+        self.name = f"clip@{file_sha(folder / scorers.CLIP.weights)[:8]} {resizing(shown)}"
 
     def prepare(self, image):
         """uint8 [H,W,3] -> float32 tensor [3,h,w], resized and normalised as the folder says."""
@@ -86,9 +91,27 @@ def tokenizer_options(folder: Path) -> dict:
     return {"trust_remote_code": False} if text.get("hf_tokenizer_name") else {}
 
 
+def squashed(preprocess: dict):
+    """InstructPix2Pix's transform: bicubic to a square, neither cropped nor smoothed, then normalised."""
+    from torch.nn.functional import interpolate
+    from torchvision.transforms.functional import normalize, to_tensor
+
+    def transform(image):
+        sides = (side_of(preprocess),) * 2
+        pixels = interpolate(to_tensor(image)[None], sides, mode="bicubic", align_corners=False)[0]
+        return normalize(pixels, preprocess["mean"], preprocess["std"])
+
+    return transform
+
+
+def side_of(preprocess: dict) -> int:
+    """The side in px of what the tower sees."""
+    size = preprocess["size"]
+    return size[0] if isinstance(size, (list, tuple)) else size
+
+
 def resizing(preprocess: dict) -> str:
     """`resize=224-bicubic crop=224`: how a picture becomes what the tower sees."""
-    size, how = preprocess["size"], preprocess.get("interpolation", "bicubic")
-    side = size[0] if isinstance(size, (list, tuple)) else size
+    side, how = side_of(preprocess), preprocess.get("interpolation", "bicubic")
     mode = preprocess.get("resize_mode") or "shortest"
     return f"resize={side}-{how} crop={side}" if mode == "shortest" else f"resize={side}-{how}-{mode}"

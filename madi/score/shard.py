@@ -151,8 +151,8 @@ def scorers_of(job: ScoreSlice, bank: dict, answers: Answers, of: list[Sample]) 
         else:
             first.append(Embedder(kind, towers[kind](folder, job.device), job.batch))
     rule = geneval_by.of(job, first[0], [sample for sample in dict.fromkeys(of) if not sample.count])
-    more = [
-        Embedder(one.kind, towers[one.kind](one.folder, job.device), job.batch, f"_{name}")
-        for name, one in job.more.items()
-    ]
+    more = []
+    for name, one in job.more.items():
+        squash = {"squash": True} if one.resize == "squash" else {}
+        more.append(Embedder(one.kind, towers[one.kind](one.folder, job.device, **squash), job.batch, f"_{name}"))
     return [*first, Pixels(), Truth(answers), rule, *more, Judged(job, bank, answers)]

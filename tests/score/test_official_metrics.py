@@ -12,7 +12,7 @@ All values are equal at any size of edit, source and target: each picture goes t
 the edit is resized to its reference for L1 and L2 alone. Two things are otherwise on purpose, and each has its test:
 
 - CLIP-Dir sees pictures as the other CLIP numbers do (short side, centre crop), where InstructPix2Pix squashes them to
-  a square, unsmoothed: equal for pictures of the tower's own size;
+  a square, unsmoothed: equal for pictures of the tower's own size, or from a model of `more` with `resize: squash`;
 - captions that say the same have no direction: excluded and counted, where the script's cosine gives a 0.
 """
 
@@ -169,6 +169,7 @@ def scored(towers, folder, edits: list[np.ndarray]) -> list[dict]:
     shards.write(folder / "answers.parquet", [], records.ANSWER)
     asked = JudgeSlice(job="e", judge="oracle", protocols={}, rollouts=1)
     models = {"clip": str(towers[0]), "dino": str(towers[1])}
+    models |= {"more": {"ip2p": {"kind": "clip", "folder": str(towers[0]), "resize": "squash"}}}
     job = ScoreSlice(job="e", name="t", threads=1, judge=asked, batch=4, **models)
     files = {"magicbrush": folder / "samples.parquet"}
     shard.run(job, folder / "edits.parquet", files, {}, folder / "answers.parquet", folder / "scores.parquet")
@@ -214,6 +215,8 @@ def test_instruct_pix2pixs_direction_and_none_where_captions_say_the_same(number
         return
     assert row["value"] == pytest.approx(wanted, abs=APART) and abs(wanted) > 10 * APART
     squashed = official.clip_dir(source, edit, before, after, official.squashed)
+    asked = found[number]["clip_dir_ip2p", "source"]
+    assert asked["value"] == pytest.approx(squashed, abs=APART) and "resize=32-bicubic-squash" in asked["backend"]
     assert (row["value"] == pytest.approx(squashed, abs=APART)) == (SIZES[number][0] == (SIDE, SIDE))
 
 
