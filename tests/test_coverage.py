@@ -90,6 +90,11 @@ def test_geneval_needs_a_detector_that_knows_all_80_classes(tmp_path):
     assert not cells(gaps(changed(PAPER, named, "score", "geneval")), "4")
     gone = gaps(changed(PAPER, named | {"colours": "no/such"}, "score", "geneval"))
     assert "no CLIP for colours in no/such" in reasons(gone)
+    raw = copy.deepcopy(PAPER)
+    raw["model"] |= {"clip": "assets/tiny/clip", "hub": {}}
+    raw["score"]["geneval"] = {"detector": "mask2former", "model": str(tmp_path)}
+    small = gaps(config.parse(raw))
+    assert "GenEval's colours need a CLIP that knows photographs (score.geneval.colours)" in reasons(small)
 
 
 def test_a_vit_tells_no_colours():

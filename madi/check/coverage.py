@@ -212,11 +212,15 @@ def not_judged(config: Config, name: str, benchmark: str, source: TuneSet | Benc
 
 def not_detected(config: Config, source: TuneSet | BenchmarkSet) -> str | None:
     """Why GenEval's rule cannot be decided. A detector's classes are held to all of its 80."""
+    from madi.score.scorers import of_small_world
+
     asked_ = settle.geneval(config)
     if source.reader == "scenes" or asked_.detector == "results":
         return None
     if asked_.detector == "parser":
         return "no detector for photographs (score.geneval)"
+    if asked_.colours is None and of_small_world(config.model.clip):
+        return "GenEval's colours need a CLIP that knows photographs (score.geneval.colours)"
     fetched = {tower.folder for tower in config.model.more.values() if tower.hub}
     if asked_.colours and asked_.colours not in fetched and not Path(asked_.colours).is_dir():
         return f"no CLIP for colours in {asked_.colours}"

@@ -12,7 +12,7 @@ from madi.config import ScoreSlice
 from madi.errors import MadiError
 from madi.provenance import file_sha
 from madi.samples import Sample
-from madi.score import classes, detect, geneval, outcome
+from madi.score import classes, detect, geneval, outcome, scorers
 from madi.score.outcome import Outcome
 from madi.score.pictures import Seen
 
@@ -102,7 +102,7 @@ class GenEval:
 
 def of(job: ScoreSlice, clip, samples: Sequence[Sample]) -> GenEval:
     """Who decides in a score job. clip: the job's own `Embedder` (or what stands for none), which also tells colours
-    where no other CLIP is named; samples: all text-to-image samples of the job.
+    where no other CLIP is named, unless it knows the small world alone; samples: all text-to-image samples of the job.
 
     Errors: MadiError for a class in a prompt that the detector does not know, before any picture is scored.
     """
@@ -117,7 +117,8 @@ def of(job: ScoreSlice, clip, samples: Sequence[Sample]) -> GenEval:
     from madi.score.objects import Mask2Former
 
     device = asked.device or job.device
-    colours = Clip(asked.colours, device) if asked.colours else getattr(clip, "tower", None)
+    own = None if scorers.of_small_world(job.clip) else getattr(clip, "tower", None)
+    colours = Clip(asked.colours, device) if asked.colours else own
     return GenEval(Detector(Mask2Former(asked.model, colours, device), colours is not None))
 
 

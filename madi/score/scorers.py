@@ -10,6 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from madi.errors import MadiError
+from madi.shards import read_json
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,13 @@ def check(folder: Path, form: Form) -> None:
     for name in (form.config, form.weights):
         if not (folder / name).is_file():
             raise MadiError(f"{name} is missing", folder, expected)
+
+
+def of_small_world(folder: Path | str | None) -> bool:
+    """Whether a model was trained on the small world alone, by its provenance: `madi pretrain` writes it."""
+    path = Path(folder or "", "provenance.json")
+    made = read_json(path) if folder and path.is_file() else {}
+    return isinstance(made, dict) and str(made.get("command", "")).startswith("madi pretrain")
 
 
 @contextmanager

@@ -144,6 +144,26 @@ def test_colours_are_missing_where_no_clip_tells_them():
     assert red.status == "missing" and "--colours" in red.reason
 
 
+@pytest.mark.parametrize(("clip", "tells"), [("tiny", True), ("assets/tiny/clip", False)])
+def test_the_small_worlds_clip_tells_no_colours_of_photographs_unasked(clip, tells, tmp_path, folder):
+    """Another CLIP of the job does; and the small one too where it is named for colours."""
+    small = clip if clip != "tiny" else str(tiny.clip_folder(tmp_path / "clip"))
+    judge = JudgeSlice(job="e", judge="oracle", protocols={}, rollouts=1)
+    common = {"job": "e", "name": "t", "threads": 1, "judge": judge, "batch": 4, "clip": small, "dino": None}
+    prompt = sample(include=[{"class": "dog", "count": 1, "color": "red"}])
+    tower = SimpleNamespace(tower=objects_clip(small))
+    for colours, known in ((None, tells), (small, True)):
+        named = {"geneval": {"detector": "mask2former", "model": str(folder), "colours": colours}}
+        rule = geneval_by.of(ScoreSlice.model_validate(common | named), tower, [prompt]).rule
+        assert rule.colours == known and ("colours=clip@" in rule.name) == known
+
+
+def objects_clip(path):
+    from madi.score.clip import Clip
+
+    return Clip(path)
+
+
 @pytest.mark.parametrize("tool", ["clip", "detector"])
 def test_a_folder_runs_no_code_of_its_own(tool, tmp_path, folder, monkeypatch):
     """auto_map, and a config that asks for its code to be trusted: the code is not run, and nobody is asked."""

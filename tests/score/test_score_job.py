@@ -295,6 +295,19 @@ def test_every_score_is_a_row_of_the_table_of_metrics(towers, tmp_path):
     assert metrics.names({}) - judged <= made  # each but other protocols' was made here
 
 
+def test_a_new_metric_is_one_row_of_the_table(towers, tmp_path, monkeypatch):
+    """It is computed, listed for an edit that failed, and known to the check."""
+    new = metrics.Metric("brighter", "pixels", ("source",), metrics.pixelwise(lambda a, b: float(a.mean() - b.mean())))
+    monkeypatch.setattr(metrics, "TABLE", (*metrics.TABLE, new))
+    monkeypatch.setitem(metrics.BY_SCORER, "pixels", [*metrics.BY_SCORER["pixels"], new])
+    edits = [edit_row(render(TARGET)), edit_row(None, pause=8, status="failed")]
+    found, _ = score(tmp_path, towers, [sample_row()], edits)
+    value = render(TARGET).mean() - render(SOURCE).mean()
+    assert found["s0", 0, "brighter", "source"]["value"] == pytest.approx(value)
+    assert found["s0", 8, "brighter", "source"]["status"] == "missing"
+    assert "brighter/source" in metrics.names({})
+
+
 def test_pictures_ahead_of_their_turn_are_the_same_in_any_number_of_threads(towers, tmp_path):
     samples = [sample_row(f"s{n}") for n in range(6)]
     edits = [edit_row(noisy(TARGET, n), f"s{n // 2}", pause=n % 2) for n in range(12)]
