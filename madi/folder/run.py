@@ -122,27 +122,42 @@ def lines(frame: pd.DataFrame) -> list[dict]:
     found = []
     for (metric, against), some in frame.groupby(["metric", "against"], sort=False):
         parts = {task: mine for task, mine in some.groupby("task")}
-        found.append(line(metric, against, WHOLE, some, parts if metric in MACRO else {WHOLE: some}))
+        found.append(line(metric, against, WHOLE, some, parts if metric in MACRO else None))
         if len(parts) > 1:
-            found += [line(metric, against, task, mine, {task: mine}) for task, mine in parts.items()]
+            found += [line(metric, against, task, mine) for task, mine in parts.items()]
     return found
 
 
-def line(metric: str, against: str, task: str, some: pd.DataFrame, parts: dict[str, pd.DataFrame]) -> dict:
+def line(
+    metric: str, against: str, task: str, some: pd.DataFrame, parts: dict[str, pd.DataFrame] | None = None
+) -> dict:
     """Mean over images, 95 % interval over groups, and how many samples there are, excluded and missing.
 
-    parts: what the mean is the unweighted mean of. Where one of them has no value, there is none: a mean over fewer
-    tags is another number. `reason`: why most of what is missing is."""
-    strata = {name: sums_of(mine) for name, mine in parts.items()}
-    ratios = [sums.ratio for sums in strata.values()]
-    mean = None if None in ratios else sum(ratios) / len(ratios)
-    interval = (stats.macro_interval(strata, RESAMPLES, SEED) if mean is not None else None) or (None, None)
-    told = {"metric": metric, "against": against, "task": task, "mean": mean}
-    told |= {"low": interval[0], "high": interval[1], "n": some[some["status"] == "ok"]["sample_id"].nunique()}
+    parts: where the mean is the unweighted mean over these. Where one of them has no value, there is none: a mean over
+    fewer tags is another number. `reason`: why most of what is missing is."""
+    mean, interval = macro(parts) if parts else plain(some)
+    low, high = interval or (None, None)
+    told = {"metric": metric, "against": against, "task": task, "mean": mean, "low": low, "high": high}
+    told |= {"n": some[some["status"] == "ok"]["sample_id"].nunique()}
     told |= {name: int((some["status"] == name).sum()) for name in ("excluded", "missing")}
-    told |= {"statistic": "mean over tags" if len(parts) > 1 else "mean"}
+    told |= {"statistic": "mean over tags" if parts else "mean"}
     told |= {"backend": "; ".join(sorted(set(some["backend"])))}
     return told | {"reason": next(iter(dict(Counter(some[some["status"] == "missing"]["reason"]).most_common(1))), "")}
+
+
+def plain(some: pd.DataFrame) -> tuple[float | None, stats.Interval]:
+    """The mean over images and its interval."""
+    sums = sums_of(some)
+    return sums.ratio, stats.mean_interval(sums, RESAMPLES, SEED)
+
+
+def macro(parts: dict[str, pd.DataFrame]) -> tuple[float | None, stats.Interval]:
+    """The mean of the parts' means and its interval; none where a part has no value."""
+    strata = {name: sums_of(mine) for name, mine in parts.items()}
+    ratios = [sums.ratio for sums in strata.values()]
+    if None in ratios:
+        return None, None
+    return sum(ratios) / len(ratios), stats.macro_interval(strata, RESAMPLES, SEED)
 
 
 def sums_of(some: pd.DataFrame) -> stats.Sums:
