@@ -347,7 +347,7 @@ class Edit(Part):
 
 
 class GenEval(Part):
-    """Who decides GenEval's rule: the scene `parser`, for the small world alone; `mask2former`, the folder `model`,
+    """What decides GenEval's rule: the scene `parser`, for the small world alone; `mask2former`, the folder `model`,
     with the CLIP `colours` (a folder, or the name of a CLIP in `model.more`; None: `model.clip`); or the official
     evaluator's `results` (JSON lines). device: None is the score stage's."""
 

@@ -127,7 +127,7 @@ def _score(config: Config, job: model.EditSlice) -> model.ScoreSlice:
 
 
 def geneval(config: Config) -> GenEval:
-    """Who decides GenEval's rule, the CLIP for colours as a folder."""
+    """What decides GenEval's rule, with the CLIP for colours as a folder."""
     found = config.score.geneval
     if found.colours not in config.model.more:
         return found

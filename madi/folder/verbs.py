@@ -73,7 +73,7 @@ def folder(
 
 
 def decided_by(detector: Path | None, colours: Path | None):
-    """Who decides GenEval's rule. Errors: MadiError for a colour model without a detector."""
+    """The scorer of GenEval's rule. Errors: MadiError for a colour model without a detector."""
     from madi.errors import MadiError
     from madi.settings import GenEval
 

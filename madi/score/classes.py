@@ -57,7 +57,7 @@ def labels(folder: Path | str) -> dict[int, str]:
     Errors: MadiError for a folder without them."""
     path = Path(folder, "config.json")
     found = read_json(path).get("id2label") if path.is_file() else None
-    if not isinstance(found, dict) or not all(isinstance(label, str) for label in found.values()):
+    if not isinstance(found, dict) or not all(n.isdecimal() and isinstance(name, str) for n, name in found.items()):
         raise MadiError("no class names", path, "a detector's config.json with id2label")
     return {int(number): named(label) for number, label in found.items()}
 

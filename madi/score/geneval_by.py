@@ -1,4 +1,4 @@
-"""Who decides GenEval's rule: the scene parser, a detector for photographs, or results of the official evaluator."""
+"""What decides GenEval's rule: the scene parser, a detector for photographs, or results of the official evaluator."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def by_rule(rule: dict, objects: dict) -> Outcome:
 
 
 class GenEval:
-    """GenEval's one number, by who decides the rule."""
+    """GenEval's one number, by a parser, a detector or a results file."""
 
     kind, lacks, suffix = "geneval", None, ""
 
@@ -101,7 +101,7 @@ class GenEval:
 
 
 def of(job: ScoreSlice, clip, samples: Sequence[Sample]) -> GenEval:
-    """Who decides in a score job. clip: the job's own `Embedder` (or what stands for none), which also tells colours
+    """The scorer of GenEval's rule in a job. clip: the job's own `Embedder` (or what stands for none), which also tells colours
     where no other CLIP is named, unless it knows the small world alone; samples: all text-to-image samples of the job.
 
     Errors: MadiError for a class in a prompt that the detector does not know, before any picture is scored.

@@ -264,6 +264,13 @@ def test_official_results_are_taken_by_prompt_and_seed(tmp_path):
             geneval_by.Results(path)
 
 
+@pytest.mark.parametrize("told", ["{}", '{"id2label": []}', '{"id2label": {"x": "dog"}}', '{"id2label": {"0": 1}}'])
+def test_a_detector_without_class_names_is_one_line(told, tmp_path):
+    (tmp_path / "config.json").write_text(told)
+    with pytest.raises(MadiError, match="config.json: no class names; expected a detector's config.json"):
+        classes.labels(tmp_path)
+
+
 def test_a_folder_without_a_detector_is_one_line(tmp_path, clip):
     with pytest.raises(MadiError, match="no Mask2Former"):
         objects.Mask2Former(tmp_path, clip)
