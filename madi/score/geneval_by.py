@@ -101,8 +101,10 @@ class GenEval:
 
 
 def of(job: ScoreSlice, clip, samples: Sequence[Sample]) -> GenEval:
-    """The scorer of GenEval's rule in a job. clip: the job's own `Embedder` (or what stands for none), which also tells colours
-    where no other CLIP is named, unless it knows the small world alone; samples: all text-to-image samples of the job.
+    """The scorer of GenEval's rule in a job.
+
+    clip: the job's own `Embedder` (or what stands for none), which also decides colours where no other CLIP is named,
+    unless it knows the small world alone. samples: all text-to-image samples of the job.
 
     Errors: MadiError for a class in a prompt that the detector does not know, before any picture is scored.
     """
