@@ -82,6 +82,9 @@ class Config(Part):
             configfile.known(job, jobs.jobs(self.edit.editors), ("edit", "shards_of", job))
         self._ask_seed_0()
         self._ask_known_models()
+        if (tower := self.model.more.get(self.score.geneval.colours or "")) and tower.kind != "clip":
+            found = f"found {self.score.geneval.colours}, a ViT"
+            raise configfile.KeyProblem(("score", "geneval", "colours"), found, "a CLIP of model.more, or a folder")
         asked = {editor for ask in self.edit.asks.values() for editor in ask.editors}
         for name in self.edit.editors:
             if name not in asked:
@@ -210,13 +213,15 @@ class JudgeSlice(Part):
 
 
 class ScoreSlice(Part):
-    """`score shard`: the scorers for one job's edits."""
+    """`score shard`: the scorers for one job's edits. clip, dino: None where nobody named one (`madi score folder` on
+    photographs); their scores are then missing."""
 
     job: Name
     name: Name
     threads: Count
-    clip: str
-    dino: str
+    clip: str | None
+    dino: str | None
+    device: Literal["cpu", "cuda"] = "cpu"
     more: dict[Name, Tower] = {}
     judge: JudgeSlice
     geneval: GenEval = GenEval()

@@ -24,8 +24,8 @@ class PipelineEditor(Part):
 
     words: what the prompt says, `{instruction}` in it. prompt, image, mask, images: the names of the arguments that
     take it, the (first) source, the region (white where the sample has none), and all sources; None: not given.
-    size_px: the longer side of what it is shown, both sides multiples of `multiple`; the edit comes back at the
-    source's size.
+    size_px: about the longer side of what it is shown, both sides multiples of `multiple`, by InstructPix2Pix's rule;
+    the edit keeps the size that the pipeline gives it.
     call: further arguments, such as num_inference_steps and guidance_scale.
     """
 

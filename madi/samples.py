@@ -54,6 +54,11 @@ class Sample:
         except json.JSONDecodeError as fault:
             raise MadiError(f"not JSON ({fault.msg})", self._at("spec"), "a JSON object") from None
 
+    @property
+    def of_scenes(self) -> bool:
+        """Whether it is of the small world, whose scenes are known: no photograph."""
+        return "ops" in self.spec()
+
     def _at(self, column: str) -> str:
         return f"{self.file} row {self.number} column {column}"
 

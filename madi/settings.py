@@ -119,11 +119,19 @@ ModelName = Literal["base", "clip", "dino"]
 
 class Tower(Part):
     """One more embedding model to score by: a CLIP (open_clip's folder) or a ViT (timm's), in `folder`, from `hub` if
-    that is said. Its numbers are called `clip_i_NAME`, ..., `dino_NAME`."""
+    that is said. Its numbers are called `clip_i_NAME`, ..., `dino_NAME`. resize: `squash` shows a CLIP pictures as
+    InstructPix2Pix's script does, resized to a square without crop or smoothing."""
 
     kind: Literal["clip", "dino"]
     folder: str
     hub: Hub | None = None
+    resize: Literal["folder", "squash"] = "folder"
+
+    @model_validator(mode="after")
+    def _of_clip(self) -> "Tower":
+        if self.resize == "squash" and self.kind != "clip":
+            raise ValueError("`resize: squash` with kind clip")
+        return self
 
 
 class Weights(Part):
@@ -343,14 +351,15 @@ class Edit(Part):
 
 
 class GenEval(Part):
-    """Who decides GenEval's rule: the scene `parser`; `mask2former`, the folder `model`, with the CLIP in the folder
-    `colours` (None: the scorer's); or the official evaluator's `results` (JSON lines)."""
+    """What decides GenEval's rule: the scene `parser`, for the small world alone; `mask2former`, the folder `model`,
+    with the CLIP `colours` (a folder, or the name of a CLIP in `model.more`; None: `model.clip`); or the official
+    evaluator's `results` (JSON lines). device: None is the score stage's."""
 
     detector: Literal["parser", "mask2former", "results"] = "parser"
     model: str | None = None
     colours: str | None = None
     results: str | None = None
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Literal["cpu", "cuda"] | None = None
 
     @model_validator(mode="after")
     def _said(self) -> "GenEval":
@@ -363,13 +372,15 @@ class GenEval(Part):
 
 class Score(Part):
     """judge: the scenes' `oracle`, or the name of one of `mllms`, that answers by these `protocols` of each set asked,
-    `rollouts` times each. batch: pictures that are embedded at once."""
+    `rollouts` times each. batch: pictures that are embedded at once; device: of CLIP, DINO and the models of
+    `model.more`, in float32."""
 
     judge: Name
     protocols: dict[AskedSet, list[Protocol]]
     rollouts: Count = 1
     geneval: GenEval = GenEval()
     batch: Count
+    device: Literal["cpu", "cuda"] = "cpu"
 
 
 class Threshold(Part):

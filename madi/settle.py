@@ -16,7 +16,7 @@ from madi import jobs as edit_jobs
 from madi.config import Config
 from madi.editors import Editor, EditorSlice
 from madi.mllms import Identity
-from madi.settings import Ask
+from madi.settings import Ask, GenEval
 from madi.shards import read_json
 
 WITH_BASE = {"base", "truth_vae"}  # kinds of editor that load the base's weights
@@ -121,13 +121,17 @@ def _run(config: Config, name: str, run: model.Run) -> model.RunSlice:
 
 def _score(config: Config, job: model.EditSlice) -> model.ScoreSlice:
     scorers = {"clip": config.model.clip, "dino": config.model.dino, "more": config.model.more}
-    common = {
-        "name": config.name,
-        "threads": config.threads,
-        "batch": config.score.batch,
-        "geneval": config.score.geneval,
-    }
+    common = {"name": config.name, "threads": config.threads, "batch": config.score.batch}
+    common |= {"geneval": geneval(config), "device": config.score.device}
     return model.ScoreSlice(job=job.job, judge=judge_slice(config, job), **common, **scorers)
+
+
+def geneval(config: Config) -> GenEval:
+    """What decides GenEval's rule, with the CLIP for colours as a folder."""
+    found = config.score.geneval
+    if found.colours not in config.model.more:
+        return found
+    return found.model_copy(update={"colours": config.model.more[found.colours].folder})
 
 
 def judge_slice(config: Config, job: model.EditSlice) -> model.JudgeSlice:
@@ -172,9 +176,9 @@ def edits_over_network(job: model.EditSlice) -> bool:
 
 
 def score_gpus(config: Config, sets: Iterable[str]) -> int:
-    """How many GPUs scoring edits of these sets takes: one for GenEval's detector, if it computes on one."""
+    """How many GPUs scoring edits of these sets takes: one for the embedding models, or for GenEval's detector."""
     asked = {config.data.benchmarks[name].reader for name in sets if name in config.data.benchmarks}
-    return int(config.score.geneval.device == "cuda" and "geneval" in asked)
+    return int(config.score.device == "cuda" or config.score.geneval.device == "cuda" and "geneval" in asked)
 
 
 def _tables(config: Config, tables: dict[str, Any]) -> model.TablesSlice:

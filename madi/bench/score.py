@@ -17,8 +17,10 @@ import torch
 from madi import images
 from madi.bench.clock import Row, by_turns, hold
 from madi.samples import Sample
+from madi.score import metrics
 from madi.score.embed import cosine, direction
-from madi.score.similar import Similar
+from madi.score.pictures import Picture, Seen
+from madi.score.similar import Embedder
 
 BATCH, SIDE = 16, 128  # pictures at once; px
 METRICS = (("clip_i", "source"), ("clip_t", "global_caption"), ("clip_dir", "source"), ("dino", "source"))
@@ -35,12 +37,12 @@ def measure(sources: int, edits: int, clip: Path, dino: Path, threads: int, repe
     work = [case(number, edits) for number in range(sources)]
     others: list[tuple[str, str, Callable]] = [
         ("embed", "a loop of the official forwards", lambda: one_by_one(*towers, work)),
-        ("batching", "the same, one picture at a time", lambda: ours(Similar(*towers, 1), work)),
-        ("dedup", "the same batches, nothing remembered", lambda: ours(Forgetful(*towers, BATCH), work)),
+        ("batching", "the same, one picture at a time", lambda: ours(Embedder, towers, 1, work)),
+        ("dedup", "the same batches, nothing remembered", lambda: ours(Forgetful, towers, BATCH, work)),
     ]
     rows = []
     for name, other, theirs in others:
-        timed = by_turns(lambda: ours(Similar(*towers, BATCH), work), theirs, repeats, torch.device("cpu"))
+        timed = by_turns(lambda: ours(Embedder, towers, BATCH, work), theirs, repeats, torch.device("cpu"))
         rows.append(Row(name, other, *timed, tokens=sources * edits))
     hold(rows, APART)
     return rows
@@ -57,24 +59,29 @@ def case(number: int, edits: int) -> tuple[Sample, np.ndarray, list[np.ndarray]]
     return Sample(row, "bench", number), source, made
 
 
-def ours(similar: Similar, work: list) -> torch.Tensor:
+def ours(kind: type, towers: tuple, batch: int, work: list) -> torch.Tensor:
     """All values, [edits, metrics]."""
-    asked = [(sample, similar.ask(sample, one, source, None)) for sample, source, made in work for one in made]
-    return torch.tensor([[similar.answer(sample, keys)[m].value for m in METRICS] for sample, keys in asked])
+    embedders = [kind(name, tower, batch) for name, tower in zip(("clip", "dino"), towers)]
+    table = {(one.name, against): one for one in metrics.TABLE for against in one.against}
+    scorers = {one.kind: one for one in embedders}
+    later = []
+    for sample, source, made in work:
+        shown = Picture(source, embedders)
+        for one in made:
+            seen = Seen({}, sample, Picture(one, embedders), shown, None)
+            later.append([table[m].measure(scorers[table[m].scorer], seen, m[1]) for m in METRICS])
+    return torch.tensor([[outcome().value for outcome in row] for row in later])
 
 
-class Forgetful(Similar):
-    """Embeds a picture or caption anew whenever it is asked for."""
+class Forgetful(Embedder):
+    """Embeds a picture anew whenever it is asked for."""
 
-    def __init__(self, clip, dino, batch: int):
-        super().__init__(clip, dino, batch)
+    def __init__(self, *args):
+        super().__init__(*args)
         self.numbers = count()
 
-    def _image(self, image: np.ndarray, faithful: bool) -> str:
-        key = f"{next(self.numbers)}"
-        self.clip_images.add(key, lambda: self.clip.prepare(image))
-        self.dino_images.add(key, lambda: self.dino.prepare(image))
-        return key
+    def see(self, picture: Picture) -> str:
+        return self.pictures.add(f"{next(self.numbers)}", lambda: picture.prepared[self.name])
 
 
 def one_by_one(clip, dino, work: list) -> torch.Tensor:

@@ -228,8 +228,9 @@ def training(on: Measured) -> float:
 
 
 def embedding(on: Measured) -> float:
-    """The embedding models' share, on the CPU: CLIP's and the ViT's pictures."""
-    clip, dino, count = Clip(on.config.model.clip), Dino(on.config.model.dino), on.config.score.batch
+    """The embedding models' share, in float32: CLIP's and the ViT's pictures."""
+    device, count = on.device.type, on.config.score.batch
+    clip, dino = Clip(on.config.model.clip, device), Dino(on.config.model.dino, device)
     pixels = np.zeros((on.config.size_px, on.config.size_px, 3), dtype=np.uint8)
     shown = [clip.prepare(pixels)] * count, [dino.prepare(pixels)] * count
     picture, _ = shapes.clip_of(on.config.model.clip)

@@ -13,6 +13,7 @@ from madi.cost.stages import At, Part, rated, seconds_of
 from madi.cost.told import Told
 
 DETECTOR = 2 * 313e9  # Mask2Former on Swin-S, a picture: its paper's multiply-adds (arXiv 2112.01527, Table 1)
+CROPS = (94 + 2 * 100) / 553  # objects a picture whose colour is asked: GenEval's colors and color_attr prompts
 TEXTS = 2  # captions of a sample
 
 
@@ -59,31 +60,43 @@ def judging(at: At, job: str, edits: Counter[str]) -> Part:
 
 
 def scoring(at: At, job: str, edits: Counter[str]) -> Part:
-    """Every number of one job's edits. Pictures that edits share are embedded once."""
+    """Every number of one job's edits. Pictures that edits share are embedded once; they are decoded and resized by as
+    many threads as the job has, while the models compute."""
     config, split = at.config, at.shards[job]
-    count = sum(edits.values())
+    count, device = sum(edits.values()), config.score.device
     seen = embedded(at, job)
     embeds = sum(seen[kind] * operations for kind, operations in towers(at))
-    told = [seconds_of(embeds, at.rate("embed", "cpu"), f"{job}: embedding", dict(seen) | rated(at, "embed", "cpu"))]
-    megapixels = seen["pictures"] * at.megapixels
-    own = at.each("scored", count) + at.each("megapixel", megapixels * (1 + len(config.model.more)))
-    how = {"edits": count, "s an edit": at.cpu.seconds["scored"], "megapixels": megapixels}
-    told.append(Told(f"{job}: pixels", own, "s", "edits x s an edit + megapixels x embedding models x s", how))
-    detected = edits["geneval"] * (config.score.geneval.detector == "mask2former")
-    device = config.score.geneval.device
+    told = [seconds_of(embeds, at.rate("embed", device), f"{job}: embedding", dict(seen) | rated(at, "embed", device))]
+    megapixels = seen["pictures"] * at.megapixels * (1 + len(config.model.more))
+    own = at.each("scored", count) + at.each("megapixel", megapixels) / config.threads
+    how = {"edits": count, "s an edit": at.cpu.seconds["scored"], "megapixels": megapixels, "threads": config.threads}
+    told.append(Told(f"{job}: pixels", own, "s", "edits x s an edit + megapixels x models x s / threads", how))
+    detected, detecting = detection(at, edits["geneval"])
     if detected:
-        how = {"edits": detected} | rated(at, "embed", device)
-        told.append(seconds_of(detected * DETECTOR, at.rate("embed", device), f"{job}: detector", how))
+        on = config.score.geneval.device or device
+        how = {"edits": edits["geneval"]} | rated(at, "embed", on)
+        told.append(seconds_of(detected, at.rate("embed", on), f"{job}: detector", how))
     return Part(
         "score_shard",
         (at.each("load") + sum(one.value for one in told) / split,) * split,
-        gpus=int(bool(detected) and device == "cuda"),
+        gpus=int("cuda" in (device, detecting)),
         cores=config.threads,
-        operations=embeds + detected * DETECTOR,
+        operations=embeds + detected,
         files=split * (1 + disk.OF_JOB),
         told=tuple(told),
         names=(job,) * split,
     )
+
+
+def detection(at: At, edits: int) -> tuple[float, str]:
+    """(operations, device) of GenEval's detector and of the CLIP that tells colours; ("" where nothing is detected)."""
+    found = at.config.score.geneval
+    if not edits or found.detector != "mask2former":
+        return 0.0, ""
+    named = at.config.model.more.get(found.colours or "")
+    folder, repo = found.colours or at.config.model.clip, named.hub.repo if named and named.hub else ""
+    picture, _ = clip_of(named.folder if named else folder, repo)
+    return edits * (DETECTOR + CROPS * model.embedding(picture)), found.device or at.config.score.device
 
 
 def embedded(at: At, job: str) -> dict[str, int]:

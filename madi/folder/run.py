@@ -6,44 +6,50 @@ give the intervals.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from madi import samples, shards
+from madi import samples, shards, stats
 from madi.config import JudgeSlice, ScoreSlice
 from madi.edit.editors.folder import Folder
 from madi.edit.work import Work, record
 from madi.editors import FolderEditor, Turns
 from madi.errors import MadiError
+from madi.options import shipped
 from madi.progress import progress, say
 from madi.records import ANSWER, EDIT, SCORE
 from madi.score import shard
 from madi.settings import GenEval
-from madi.tables import stats
 
 RESAMPLES, SEED = 10_000, 0
 WHOLE = "all"
+MACRO = ("geneval_correct",)  # whose mean is over GenEval's tags, as its summary has it
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is scored, and by which models. seeds: images a sample (GenEval has four); turns: what later turns of a
-    session edited: with `own`, its last turn alone is scored (MagicBrush's final-turn protocol)."""
+    """What is scored, and by which models.
+
+    clip, dino: None is the small one that ships on pictures of the small world, and none on any other: their scores are
+    then missing. seeds: images a sample (GenEval has four). turns: what later turns of a session edited; with `own`,
+    its last turn alone is scored (MagicBrush's final-turn protocol)."""
 
     folder: Path
     layout: str
     samples: Path
     benchmark: str
-    clip: Path
-    dino: Path
+    clip: Path | None
+    dino: Path | None
     geneval: GenEval
     turns: Turns
     seeds: int
     batch: int
     threads: int
+    device: str = "cpu"
 
 
 def run(asked: Asked, out: Path) -> pd.DataFrame:
@@ -61,7 +67,7 @@ def run(asked: Asked, out: Path) -> pd.DataFrame:
     shards.write(out / "edits.parquet", edits(asked, editor, found), EDIT)
     shards.write(out / "answers.parquet", (), ANSWER)
     judge = JudgeSlice(job="folder", judge="oracle", protocols={}, rollouts=1)
-    models = {"clip": str(asked.clip), "dino": str(asked.dino), "geneval": asked.geneval}
+    models = towers(asked, found) | {"geneval": asked.geneval, "device": asked.device}
     job = ScoreSlice(job="folder", name="folder", threads=asked.threads, judge=judge, batch=asked.batch, **models)
     files = {asked.benchmark: asked.samples}
     shard.run(job, out / "edits.parquet", files, {}, out / "answers.parquet", out / "scores.parquet")
@@ -71,6 +77,13 @@ def run(asked: Asked, out: Path) -> pd.DataFrame:
     table = pd.DataFrame(lines(frame))
     table.to_csv(out / "table.csv", index=False)
     return table
+
+
+def towers(asked: Asked, found: dict[str, samples.Sample]) -> dict[str, str | None]:
+    """The folders of CLIP and DINO; None where nobody named one and the pictures are not of the small world."""
+    small = all(one.of_scenes for one in found.values())
+    named = {"clip": asked.clip, "dino": asked.dino}
+    return {kind: str(folder or shipped(kind)) if folder or small else None for kind, folder in named.items()}
 
 
 def edits(asked: Asked, editor: Folder, found: dict[str, samples.Sample]):
@@ -97,8 +110,10 @@ def tell_strangers(asked: Asked, editor: Folder, found: dict[str, samples.Sample
 
 
 def task_of(sample: samples.Sample) -> str:
-    """What a breakdown is by: the task, else the complexity."""
+    """What a breakdown is by: GenEval's tag, else the task, else the complexity."""
     row = sample.row
+    if (rule := sample.spec().get("geneval")) and not sample.count:
+        return rule["tag"]
     return row["task"] or (f"level {row['complexity']}" if row["complexity"] else "none")
 
 
@@ -106,30 +121,59 @@ def lines(frame: pd.DataFrame) -> list[dict]:
     """A line a metric for all samples, then one a task."""
     found = []
     for (metric, against), some in frame.groupby(["metric", "against"], sort=False):
-        found.append(line(metric, against, WHOLE, some))
-        if some["task"].nunique() > 1:
-            found += [line(metric, against, task, mine) for task, mine in some.groupby("task")]
+        parts = {task: mine for task, mine in some.groupby("task")}
+        found.append(line(metric, against, WHOLE, some, parts if metric in MACRO else None))
+        if len(parts) > 1:
+            found += [line(metric, against, task, mine) for task, mine in parts.items()]
     return found
 
 
-def line(metric: str, against: str, task: str, some: pd.DataFrame) -> dict:
-    """Mean, 95 % interval over groups, and how many there are, excluded and missing."""
-    there = some[some["status"] == "ok"]
-    means = there.groupby(["group_id", "sample_id"])["value"].mean().reset_index()  # over seeds
-    sums = stats.group_sums(means["value"].to_numpy(float), means["group_id"].to_numpy(str))
-    interval = stats.mean_interval(sums, RESAMPLES, SEED) or (None, None)
-    told = {"metric": metric, "against": against, "task": task, "mean": sums.ratio}
-    told |= {"low": interval[0], "high": interval[1], "n": len(means)}
+def line(
+    metric: str, against: str, task: str, some: pd.DataFrame, parts: dict[str, pd.DataFrame] | None = None
+) -> dict:
+    """Mean over images, 95 % interval over groups, and how many samples there are, excluded and missing.
+
+    parts: where the mean is the unweighted mean over these. Where one of them has no value, there is none: a mean over
+    fewer tags is another number. `reason`: why most of what is missing is."""
+    mean, interval = macro(parts) if parts else plain(some)
+    low, high = interval or (None, None)
+    told = {"metric": metric, "against": against, "task": task, "mean": mean, "low": low, "high": high}
+    told |= {"n": some[some["status"] == "ok"]["sample_id"].nunique()}
     told |= {name: int((some["status"] == name).sum()) for name in ("excluded", "missing")}
-    return told | {"backend": ", ".join(sorted(set(some["backend"])))}
+    told |= {"statistic": "mean over tags" if parts else "mean"}
+    told |= {"backend": "; ".join(sorted(set(some["backend"])))}
+    return told | {"reason": next(iter(dict(Counter(some[some["status"] == "missing"]["reason"]).most_common(1))), "")}
+
+
+def plain(some: pd.DataFrame) -> tuple[float | None, stats.Interval]:
+    """The mean over images and its interval."""
+    sums = sums_of(some)
+    return sums.ratio, stats.mean_interval(sums, RESAMPLES, SEED)
+
+
+def macro(parts: dict[str, pd.DataFrame]) -> tuple[float | None, stats.Interval]:
+    """The mean of the parts' means and its interval; none where a part has no value."""
+    strata = {name: sums_of(mine) for name, mine in parts.items()}
+    ratios = [sums.ratio for sums in strata.values()]
+    if None in ratios:
+        return None, None
+    return sum(ratios) / len(ratios), stats.macro_interval(strata, RESAMPLES, SEED)
+
+
+def sums_of(some: pd.DataFrame) -> stats.Sums:
+    """The sums behind a mean over all images that have a value."""
+    there = some[some["status"] == "ok"]
+    return stats.group_sums(there["value"].to_numpy(float), there["group_id"].to_numpy(str))
 
 
 def shown(table: pd.DataFrame, tasks: Sequence[str] = (WHOLE,)) -> str:
-    """The table for a person."""
-    rows = []
+    """The table for a person; below it why a metric has no number at all."""
+    rows, lost = [], []
     for one in table[table["task"].isin(tasks)].to_dict("records"):
         mean = "-" if pd.isna(one["mean"]) else f"{one['mean']:.4f}"
         interval = "" if pd.isna(one["low"]) else f"[{one['low']:.4f}, {one['high']:.4f}]"
         told = {"metric": f"{one['metric']} ({one['against']})", "mean": mean, "95 %": interval}
         rows.append(told | {name: one[name] for name in ("n", "excluded", "missing", "backend")})
-    return pd.DataFrame(rows).to_string(index=False)
+        if one["missing"] and not one["n"]:
+            lost.append(f"{told['metric']}: {one['reason']}")
+    return "\n".join([pd.DataFrame(rows).to_string(index=False), *lost])

@@ -58,7 +58,8 @@ def scorers(workflow: Workflow) -> Iterator[Finding]:
         except MadiError as problem:
             yield fault("weights", problem)
             continue
-        for name in sorted(name for name in named if name.startswith(("clip@", "dino@")) and name not in wanted):
+        made = {name.split()[0] for name in named}  # what follows says how pictures were resized
+        for name in sorted(name for name in made if name.startswith(("clip@", "dino@")) and name not in wanted):
             yield Finding(
                 "weights",
                 str(paths[0].parent),

@@ -1,8 +1,7 @@
 """How far two judges, or two passes of one judge, agree on the same questions about the same edits.
 
-Agreement is told as the share of equal keys, Spearman's rank correlation of values, and the mean difference (second
-minus first), each with a 95 % percentile bootstrap interval over groups: edits of one source are not
-independent.
+Agreement is the share of equal keys, Spearman's rank correlation of values, and the mean difference (second minus
+first), each with the 95 % bootstrap interval over groups that the tables use.
 """
 
 from __future__ import annotations
@@ -11,14 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
-from madi import shards
+from madi import shards, stats
 from madi.errors import MadiError
 from madi.records import ANSWER, EDIT_KEY, QUESTION, SAMPLE
 
 KEYS = [*EDIT_KEY, "protocol", "question_id"]
-LEVEL = 95  # percent
 
 
 def run(one: Path, other: Path, files: dict[str, Path], questions: dict[str, Path], resamples: int, seed: int) -> str:
@@ -72,35 +69,27 @@ def means(frame: pd.DataFrame, tag: dict[str, str]) -> pd.DataFrame:
 
 
 def line(name: tuple[str, str], both: pd.DataFrame, resamples: int, seed: int) -> dict:
-    """One row of the table."""
+    """One row of the table. Intervals are those of `madi.stats`, as in every table."""
     a, b = both["value_a"].to_numpy(float), both["value_b"].to_numpy(float)
-    same = (a == b).astype(float)
-    codes = pd.factorize(both["cluster"])[0]
-    members = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
-    drawn = np.random.default_rng(seed).integers(0, len(members), (resamples, len(members)))
-    picks = [np.concatenate([members[m] for m in row]) for row in drawn]
-    told = {"protocol": name[0], "question": name[1], "n": len(both), "groups": len(members)}
-    for label, measure in (
-        ("equal", lambda rows: same[rows].mean()),
-        ("rank correlation", lambda rows: spearman(a[rows], b[rows])),
-        ("difference", lambda rows: (b[rows] - a[rows]).mean()),
-    ):
-        told[label] = interval(measure(np.arange(len(both))), [measure(rows) for rows in picks])
-    return told
+    groups = both["cluster"].to_numpy(str)
+
+    def mean(values_N: np.ndarray) -> str:
+        sums = stats.group_sums(values_N, groups)
+        return words(sums.ratio, stats.mean_interval(sums, resamples, seed))
+
+    return {
+        "protocol": name[0],
+        "question": name[1],
+        "n": len(both),
+        "groups": len(set(groups)),
+        "equal": mean((a == b).astype(float)),
+        "rank correlation": words(*stats.correlation(a, b, groups, resamples, seed)),
+        "difference": mean(b - a),
+    }
 
 
-def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's rank correlation; nan where one of them does not vary."""
-    x, y = rankdata(a), rankdata(b)
-    if len(a) < 2 or not x.std() or not y.std():
-        return float("nan")
-    return float(np.corrcoef(x, y)[0, 1])
-
-
-def interval(value: float, drawn: list[float]) -> str:
-    """`0.81 [0.75, 0.86]`; a dash where there is none."""
-    if np.isnan(value):
+def words(value: float | None, interval: stats.Interval) -> str:
+    """`0.81 [0.75, 0.86]`; without brackets where there is no interval; a dash where there is no value."""
+    if value is None:
         return "-"
-    known = [one for one in drawn if not np.isnan(one)]
-    low, high = np.percentile(known, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{value:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else f"{value:.2f}"

@@ -22,30 +22,40 @@ embedding at the end token; OpenAI's `argmax` takes it at the largest id, so the
 `PreTrainedTokenizerFast(...).save_pretrained(folder)` writes both tokenizer files.
 
 `preprocess_cfg`: {"size": 64, "mean": [3 numbers], "std": [3 numbers], "interpolation": "bicubic",
-"resize_mode": "shortest"}: the stock transform (resize the short side, centre crop, normalise), the same for source,
-edit and target.
+"resize_mode": "shortest"}: the stock transform (resize the short side, centre crop, normalise). Each picture goes
+through it at its own size; nothing is resized before.
 A model of OpenAI's own names is the same folder with its own configuration, without `hf_tokenizer_name`.
 """
 
 from pathlib import Path
 
+from madi.errors import MadiError
 from madi.provenance import file_sha
 from madi.score import scorers
+from madi.shards import read_json
 
 
 class Clip:
-    """Image and text towers. `name` is `clip@` and the first eight digits of the weights' sha256."""
+    """Image and text towers, in float32. `name`: `clip@`, the first eight digits of the weights' sha256, and how a
+    picture is resized and cropped. squash: to a square, as InstructPix2Pix's script does, instead of as the folder
+    says. Errors: MadiError for a folder or a device that is not there."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, device="cpu", squash=False):
         import open_clip
 
         folder = Path(folder)
         source = f"local-dir:{folder}"
+        self.device = scorers.device(device)
         with scorers.reading(folder, scorers.CLIP):
+            options = tokenizer_options(folder)
             self.model, self.transform = open_clip.create_model_from_pretrained(source, precision="fp32")
-            self.tokens = open_clip.get_tokenizer(source)
-        self.model.eval()
-        self.name = f"clip@{file_sha(folder / scorers.CLIP.weights)[:8]}"
+            self.tokens = open_clip.get_tokenizer(source, **options)
+        self.model.to(self.device).eval()
+        shown = self.model.visual.preprocess_cfg
+        if squash:
+            self.transform = squashed(shown)
+            shown = shown | {"interpolation": "bicubic", "resize_mode": "squash"}
+        self.name = f"clip@{file_sha(folder / scorers.CLIP.weights)[:8]} {resizing(shown)}"
 
     def prepare(self, image):
         """uint8 [H,W,3] -> float32 tensor [3,h,w], resized and normalised as the folder says."""
@@ -57,12 +67,51 @@ class Clip:
         """List of N prepared tensors -> float32 array [N,D], rows of length 1."""
         import torch
 
-        with torch.inference_mode():
-            return self.model.encode_image(torch.stack(prepared), normalize=True).float().numpy()
+        with torch.inference_mode(), scorers.exact():
+            rows = self.model.encode_image(torch.stack(prepared).to(self.device), normalize=True)
+            return rows.float().cpu().numpy()
 
     def texts(self, captions):
         """List of N strings -> float32 array [N,D], rows of length 1; longer captions are cut at the context length."""
         import torch
 
-        with torch.inference_mode():
-            return self.model.encode_text(self.tokens(list(captions)), normalize=True).float().numpy()
+        with torch.inference_mode(), scorers.exact():
+            rows = self.model.encode_text(self.tokens(list(captions)).to(self.device), normalize=True)
+            return rows.float().cpu().numpy()
+
+
+def tokenizer_options(folder: Path) -> dict:
+    """What `open_clip.get_tokenizer` is given beside the folder: never code that lies in it.
+
+    Errors: MadiError for a text tower that the folder itself does not hold."""
+    text = read_json(folder / scorers.CLIP.config)["model_cfg"]["text_cfg"]
+    if "hf_model_name" in text:
+        what = f"its text tower is {text['hf_model_name']} of a hub"
+        raise MadiError(what, folder / scorers.CLIP.config, "a CLIP that open_clip builds from this folder alone")
+    return {"trust_remote_code": False} if text.get("hf_tokenizer_name") else {}
+
+
+def squashed(preprocess: dict):
+    """InstructPix2Pix's transform: bicubic to a square, neither cropped nor smoothed, then normalised."""
+    from torch.nn.functional import interpolate
+    from torchvision.transforms.functional import normalize, to_tensor
+
+    def transform(image):
+        sides = (side_of(preprocess),) * 2
+        pixels = interpolate(to_tensor(image)[None], sides, mode="bicubic", align_corners=False)[0]
+        return normalize(pixels, preprocess["mean"], preprocess["std"])
+
+    return transform
+
+
+def side_of(preprocess: dict) -> int:
+    """The side in px of what the tower sees."""
+    size = preprocess["size"]
+    return size[0] if isinstance(size, (list, tuple)) else size
+
+
+def resizing(preprocess: dict) -> str:
+    """`resize=224-bicubic crop=224`: how a picture becomes what the tower sees."""
+    side, how = side_of(preprocess), preprocess.get("interpolation", "bicubic")
+    mode = preprocess.get("resize_mode") or "shortest"
+    return f"resize={side}-{how} crop={side}" if mode == "shortest" else f"resize={side}-{how}-{mode}"

@@ -1,8 +1,9 @@
-"""Who decides GenEval's rule: the scene parser, a detector for photographs, or results of the official evaluator."""
+"""What decides GenEval's rule: the scene parser, a detector for photographs, or results of the official evaluator."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,33 +12,36 @@ from madi.config import ScoreSlice
 from madi.errors import MadiError
 from madi.provenance import file_sha
 from madi.samples import Sample
-from madi.score import detect, geneval, outcome
+from madi.score import classes, detect, geneval, outcome, scorers
 from madi.score.outcome import Outcome
+from madi.score.pictures import Seen
 
 
 class Parser:
-    """Reads a picture of the scene world."""
+    """Reads a picture of the small world; decides nothing about any other."""
 
     name = "parser"
 
     def decide(self, sample: Sample, edit: dict, image: np.ndarray) -> Outcome:
         from madi.scenes.parse import read
 
+        if not sample.of_scenes:
+            return outcome.missing("no detector is named (--detector DIR, or score.geneval in a config)")
         return by_rule(sample.spec()["geneval"], detect.detections(read(image).scene, image.shape[0]))
 
 
 class Detector:
-    """Asks a detector, such as `madi.score.objects.Mask2Former`."""
+    """Asks a detector, such as `madi.score.objects.Mask2Former`. colours: whether it can tell them."""
 
-    def __init__(self, detector):
-        self.detector, self.name = detector, detector.name
+    def __init__(self, detector, colours: bool = True):
+        self.detector, self.name, self.colours = detector, detector.name, colours
 
     def decide(self, sample: Sample, edit: dict, image: np.ndarray) -> Outcome:
         rule = sample.spec()["geneval"]
-        asked = {clause["class"] for part in ("include", "exclude") for clause in rule.get(part, [])}
-        if unknown := sorted(asked - set(self.detector.names.values())):
-            return outcome.missing(f"the detector knows no {unknown[0]}")
-        return by_rule(rule, self.detector.objects(image))
+        coloured = {clause["class"] for clause in rule.get("include", []) if "color" in clause}
+        if coloured and not self.colours:
+            return outcome.missing("no CLIP for colours is named (--colours DIR, or score.geneval.colours in a config)")
+        return by_rule(rule, self.detector.objects(image, coloured))
 
 
 class Results:
@@ -78,14 +82,53 @@ def by_rule(rule: dict, objects: dict) -> Outcome:
     return outcome.of(float(correct), reason or None)
 
 
-def of(job: ScoreSlice, clip):
-    """Who decides in a score job. clip: the job's own, for colours where no other is named."""
+class GenEval:
+    """GenEval's one number, by a parser, a detector or a results file."""
+
+    kind, lacks, suffix = "geneval", None, ""
+
+    def __init__(self, rule):
+        self.rule = rule
+
+    def backend(self, metric) -> str:
+        return self.rule.name
+
+    def wants(self, metric, edit: dict, sample: Sample) -> bool:
+        return sample.count == 0 and "geneval" in sample.spec()
+
+    def measure(self, name: str, seen: Seen) -> Outcome:
+        return self.rule.decide(seen.sample, seen.edit, seen.made.pixels)
+
+
+def of(job: ScoreSlice, clip, samples: Sequence[Sample]) -> GenEval:
+    """The scorer of GenEval's rule in a job.
+
+    clip: the job's own `Embedder` (or what stands for none), which also decides colours where no other CLIP is named,
+    unless it knows the small world alone. samples: all text-to-image samples of the job.
+
+    Errors: MadiError for a class in a prompt that the detector does not know, before any picture is scored.
+    """
     asked = job.geneval
-    if asked.detector == "parser":
-        return Parser()
+    rules = [sample for sample in samples if "geneval" in sample.spec()]
     if asked.detector == "results":
-        return Results(Path(asked.results))
+        return GenEval(Results(Path(asked.results)))
+    if asked.detector == "parser" or not rules:
+        return GenEval(Parser())
+    hold_classes(rules, asked.model)
     from madi.score.clip import Clip
     from madi.score.objects import Mask2Former
 
-    return Detector(Mask2Former(asked.model, Clip(asked.colours) if asked.colours else clip, asked.device))
+    device = asked.device or job.device
+    own = None if scorers.of_small_world(job.clip) else getattr(clip, "tower", None)
+    colours = Clip(asked.colours, device) if asked.colours else own
+    return GenEval(Detector(Mask2Former(asked.model, colours, device), colours is not None))
+
+
+def hold_classes(rules: Sequence[Sample], folder: str) -> None:
+    """Errors: MadiError naming the first prompt with a class that the detector in `folder` does not know."""
+    known = set(classes.labels(folder).values())
+    for sample in rules:
+        if lost := classes.unknown(classes.of_rule(sample.spec()["geneval"]), known):
+            do = "name a detector of COCO's 80 classes"
+            where = f"{sample.file} row {sample.number} column spec"
+            raise MadiError(f"the detector in {folder} knows no {lost[0]}", where, "one of its classes", do)

@@ -1,4 +1,4 @@
-"""A scorer's folder, held against its library's own form before and while it is read."""
+"""What all models of the score stage share: checked folders, a device that is there, and float32 throughout."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from madi.errors import MadiError
+from madi.shards import read_json
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ def check(folder: Path, form: Form) -> None:
             raise MadiError(f"{name} is missing", folder, expected)
 
 
+def of_small_world(folder: Path | str | None) -> bool:
+    """Whether a model was trained on the small world alone, by its provenance: `madi pretrain` writes it."""
+    path = Path(folder or "", "provenance.json")
+    made = read_json(path) if folder and path.is_file() else {}
+    return isinstance(made, dict) and str(made.get("command", "")).startswith("madi pretrain")
+
+
 @contextmanager
 def reading(folder: Path, form: Form) -> Iterator[None]:
     """Turns what the library raises while it reads a folder into one line."""
@@ -44,3 +52,22 @@ def reading(folder: Path, form: Form) -> Iterator[None]:
     except (RuntimeError, ValueError, KeyError, TypeError, OSError, SafetensorError) as fault:
         reason = " ".join(str(fault).split())[:300]
         raise MadiError(reason, folder, f"{form.library}'s configuration and weights that fit it") from fault
+
+
+def device(name: str):
+    """The torch device called `name`. Errors: MadiError for `cuda` where there is none."""
+    import torch
+
+    from madi.model.device import hold
+
+    hold(name)
+    return torch.device(name)
+
+
+@contextmanager
+def exact() -> Iterator[None]:
+    """Convolutions in float32 on a GPU too: cuDNN's default, TF32, keeps 10 bits, and scores would tell the device."""
+    import torch
+
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield

@@ -1,102 +1,55 @@
-"""CLIP-I, CLIP-T, CLIP-Dir and DINO of many edits: asked for one by one, embedded in batches, answered at the end."""
+"""The embedding models of a score job: pictures and captions are queued, and embedded in batches."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from madi import images
 from madi.samples import Sample
-from madi.score import outcome
-from madi.score.embed import Once, cosine, direction
-from madi.score.outcome import Outcome
-
-Name = tuple[str, str]  # metric, against
+from madi.score.embed import Once
+from madi.score.pictures import Picture
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Keys of the pictures of one edit: E, S and G; S and G are None where there is none."""
+class Embedder:
+    """A `madi.score.clip.Clip` or a `madi.score.dino.Dino` over all edits of a job.
 
-    edit: str
-    source: str | None
-    target: str | None
-
-
-class Similar:
-    """Embedding models, a `madi.score.clip.Clip` or a `madi.score.dino.Dino` or both, over all edits of a job.
-
-    name: of models beside the job's first two; their numbers bear it.
+    suffix: of the metrics' names, for models beside the job's first two ("_l14").
     """
 
-    def __init__(self, clip, dino, batch: int, name: str = ""):
-        self.clip, self.dino, self.suffix = clip, dino, f"_{name}" if name else ""
-        if clip is not None:
-            self.clip_images, self.clip_texts = Once(clip.images, batch), Once(clip.texts, batch)
-        if dino is not None:
-            self.dino_images = Once(dino.images, batch)
+    lacks = None
 
-    def wanted(self, sample: Sample) -> list[Name]:
-        """(metric, against) of all numbers that an edit of this sample gets, in their order."""
-        clip = [("clip_t", against) for against in against_text(sample)]
-        held = ["source"] + ["target"] * (sample.row["target"] is not None) if sample.count else []
-        if sample.count:
-            clip = [("clip_i", against) for against in held] + clip + [("clip_dir", "source")]
-        names = clip * (self.clip is not None) + [("dino", against) for against in held] * (self.dino is not None)
-        return [(f"{metric}{self.suffix}", against) for metric, against in names]
+    def __init__(self, kind: Literal["clip", "dino"], tower, batch: int, suffix: str = ""):
+        self.kind, self.tower, self.suffix, self.name = kind, tower, suffix, f"{kind}{suffix}"
+        self.pictures = Once(tower.images, batch)
+        self.texts = Once(tower.texts, batch) if kind == "clip" else None
 
-    def backend(self, metric: str) -> str:
-        """What a metric's numbers were made with."""
-        return (self.clip if metric.startswith("clip") else self.dino).name
+    def backend(self, metric) -> str:
+        """What a metric's numbers are made with."""
+        return self.tower.name
 
-    def ask(self, sample: Sample, edit: np.ndarray, source: np.ndarray | None, target: np.ndarray | None) -> Asked:
-        """Puts the pictures and captions of an edit in line; all uint8 [H,W,3]."""
-        for caption in captions(sample).values() if self.clip is not None else ():
-            self.clip_texts.add(caption, lambda caption=caption: caption)
-        pictures = [None if image is None else self._image(image, sample.count > 0) for image in (edit, source, target)]
-        return Asked(*pictures)
+    def wants(self, metric, edit: dict, sample: Sample) -> bool:
+        return True
 
-    def _image(self, image: np.ndarray, faithful: bool) -> str:
-        key = f"{image.shape} {images.sha256(image.tobytes())}"
-        if self.clip is not None:
-            self.clip_images.add(key, lambda: self.clip.prepare(image))
-        if faithful and self.dino is not None:  # only edits are held against a picture
-            self.dino_images.add(key, lambda: self.dino.prepare(image))
-        return key
+    def sees(self, sample: Sample) -> bool:
+        """Whether it is shown edits of a sample: a ViT only compares pictures, and text to image has no source."""
+        return self.kind == "clip" or sample.count > 0
 
-    def answer(self, sample: Sample, asked: Asked) -> dict[Name, Outcome]:
-        """Outcomes of an edit that was asked about, by metric and what it is held against."""
-        held = (("source", asked.source), ("target", asked.target if sample.count else None))
-        others = {against: other for against, other in held if other is not None}
-        found: dict[Name, Outcome] = {}
-        if self.clip is not None:
-            found |= self._clip(sample, asked, others)
-        if self.dino is not None:
-            for against, other in others.items():
-                found["dino", against] = outcome.of(cosine(self.dino_images[asked.edit], self.dino_images[other]))
-        return {(f"{metric}{self.suffix}", against): result for (metric, against), result in found.items()}
+    def see(self, picture: Picture) -> str:
+        """Queues a picture; returns its key."""
+        return self.pictures.add(picture.key, lambda: picture.prepared[self.name])
 
-    def _clip(self, sample: Sample, asked: Asked, others: dict[str, str]) -> dict[Name, Outcome]:
-        """CLIP-T, CLIP-I and CLIP-Dir of an edit."""
-        words, edit = captions(sample), self.clip_images[asked.edit]
-        found = {("clip_t", against): self._clip_t(edit, words.get(against)) for against in against_text(sample)}
-        for against, other in others.items():
-            found["clip_i", against] = outcome.of(cosine(edit, self.clip_images[other]))
-        if asked.source is not None:
-            found["clip_dir", "source"] = self._clip_dir(self.clip_images[asked.source], edit, words)
-        return found
+    def read(self, caption: str) -> str:
+        """Queues a caption; returns its key."""
+        return self.texts.add(caption, lambda: caption)
 
-    def _clip_t(self, edit, caption: str | None) -> Outcome:
-        return outcome.of(cosine(edit, self.clip_texts[caption])) if caption else outcome.of(None, "no caption")
+    def picture(self, key: str) -> np.ndarray:
+        """The embedding of a queued picture, float32 [D], length 1."""
+        return self.pictures[key]
 
-    def _clip_dir(self, source, edit, words: dict[str, str]) -> Outcome:
-        before, after = words.get("source_caption"), words.get("global_caption")
-        if not before or not after:
-            return outcome.of(None, "no caption")
-        if before.split() == after.split():
-            return outcome.of(None, "identical captions")
-        return outcome.of(*direction(source, edit, self.clip_texts[before], self.clip_texts[after]))
+    def text(self, caption: str) -> np.ndarray:
+        """The embedding of a queued caption, float32 [D], length 1."""
+        return self.texts[caption]
 
 
 def captions(sample: Sample) -> dict[str, str]:
@@ -110,8 +63,3 @@ def captions(sample: Sample) -> dict[str, str]:
         "local_caption": row["target_caption_local"],
     }
     return {name: caption for name, caption in named.items() if caption and caption.strip()}
-
-
-def against_text(sample: Sample) -> list[str]:
-    """What CLIP-T is held against: always the global caption, the local one where the sample has one."""
-    return ["global_caption"] + ["local_caption"] * ("local_caption" in captions(sample))

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from madi.tables import stats
+from madi import stats
 from madi.tables.board import Board, Query, Units
 from madi.tables.sources import Source
-from madi.tables.spec import Ask, Block
+from madi.tables.spec import Ask, Block, Metric
 
 NOT_RUN, NO_WEIGHTS, NOTHING = "not run at this scale", "no public weights", "not applicable"
 
@@ -56,11 +56,17 @@ def query_of(ask: Ask, source: Source) -> Query | None:
         combine=metric.combine,
         select=ask.select,
         bar=bar,
-        statistic=ask.statistic or "mean",
+        statistic=ask.statistic or statistic_of(ask, metric),
         where=ask.where.model_dump(exclude_none=True) if ask.where else {},
         scale=100.0 if metric.percent else 1.0,
         rate=metric.rate or ask.statistic == "recall",
     )
+
+
+def statistic_of(ask: Ask, metric: Metric) -> str:
+    """The metric's own statistic. Of one tag, the mean over tags is the mean: the cell keeps its rate's interval."""
+    one_tag = ask.where is not None and ask.where.tag is not None and len(ask.where.tag) == 1
+    return "mean" if one_tag else metric.statistic
 
 
 def scaled_samples(benchmark: str, settings: dict) -> int | None:

@@ -5,8 +5,9 @@ import json
 
 import numpy as np
 
+from madi import stats
 from madi.records import cell_id
-from madi.tables import facts, stats
+from madi.tables import facts
 from madi.tables.asking import (
     NO_WEIGHTS,
     NOT_RUN,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from madi.tables import stats
+from madi import stats
 from madi.tables.asking import Answer, digits_of, merged, strata_of
 from madi.tables.sources import Source
 from madi.tables.spec import Block, Row

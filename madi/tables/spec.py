@@ -39,6 +39,7 @@ class Metric(Strict):
     digits: int = 3
     percent: bool = False
     rate: bool = False  # 0/1 scores: Wilson's interval
+    statistic: Literal["mean", "macro"] = "mean"  # of cells that ask for none: see Ask.statistic
     higher_is_better: bool = True
 
 

@@ -10,10 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
-from madi import shards
-from madi.tables import stats
+from madi import shards, stats
 from madi.tables.figures.style import STYLE, plt, save
 from madi.tables.spec import TablesSpec
 
@@ -79,40 +77,16 @@ def words(one: dict) -> str:
 def line(metric: str, truth: str, task: str, some: pd.DataFrame, resamples: int, seed: int) -> dict:
     """One correlation. Nan where one of the two does not vary."""
     known = some[[metric, truth, "group_id"]].dropna()
-    value, interval = correlation(
+    value, interval = stats.correlation(
         known[metric].to_numpy(float),
         known[truth].to_numpy(float),
         known["group_id"].to_numpy(str),
         resamples,
         seed,
     )
-    told = {"metric": METRICS[metric], "truth": TRUTHS[truth], "task": task, "rank_correlation": value}
-    return told | {"low": interval[0], "high": interval[1], "n": len(known)}
-
-
-def correlation(
-    x_N: np.ndarray, y_N: np.ndarray, groups_N: np.ndarray, resamples: int, seed: int
-) -> tuple[float, tuple[float, float]]:
-    """Spearman's correlation, and its interval by resampling groups; ranks are those of all edits throughout."""
-    nothing = float("nan"), (float("nan"), float("nan"))
-    if len(x_N) < 3 or not np.ptp(x_N) or not np.ptp(y_N):
-        return nothing
-    x_N, y_N = (rankdata(values) / len(values) for values in (x_N, y_N))
-    names, at_N = np.unique(groups_N, return_inverse=True)
-    sums_GK = np.zeros((at_N.max() + 1, 6))
-    np.add.at(sums_GK, at_N, np.stack([np.ones_like(x_N), x_N, y_N, x_N * x_N, y_N * y_N, x_N * y_N], axis=1))
-    value = float(pearson(sums_GK.sum(0)[None])[0])
-    if len(sums_GK) < stats.FEWEST:
-        return value, nothing[1]
-    interval = stats.percentiles(pearson(stats.draws(tuple(names), resamples, seed) @ sums_GK))
-    return value, interval or nothing[1]
-
-
-def pearson(sums_RK: np.ndarray) -> np.ndarray:
-    """Pearson's correlation [R] from sums of 1, x, y, xx, yy, xy."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        n, x, y, xx, yy, xy = (sums_RK / sums_RK[:, :1]).T
-        return (xy - x * y) / np.sqrt((xx - x * x) * (yy - y * y))
+    low, high = interval or (np.nan, np.nan)
+    told = {"metric": METRICS[metric], "truth": TRUTHS[truth], "task": task}
+    return told | {"rank_correlation": np.nan if value is None else value, "low": low, "high": high, "n": len(known)}
 
 
 def write(folder: Path, figures: Path, found: pd.DataFrame) -> None:

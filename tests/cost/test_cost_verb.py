@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from madi import cli, configfile
+from madi import cli, configfile, settle
 from madi.config import load, parse
 from madi.cost import calls, machine, shown, stages
 
@@ -226,3 +226,25 @@ def test_calibrating_measures_every_share_and_second(tmp_path, monkeypatch):
     machine.write(made, tmp_path / "machine_here.json")
     assert machine.read(tmp_path / "machine_here.json") == made
     assert made.device == "cpu" and set(made.seconds) == set(machine.ITEMS) and all(made.shares.values())
+
+
+def test_scores_on_a_gpu_take_hours_of_it_and_none_of_cores(tmp_path, capsys):
+    """The same operations either way; what a device does not change, a CPU's hours count alone."""
+    on_cores = laid_over(tmp_path, score={"device": "cpu"})
+    fast = row(told(tmp_path, capsys, "score", "--config", PAPER), "score")
+    slow = row(told(tmp_path, capsys, "score", "--config", PAPER, "--config", on_cores), "score")
+    assert fast["operations"] == slow["operations"]
+    assert 0 < fast["gpu_hours"] < 30 and slow["gpu_hours"] == 0
+    assert slow["core_hours"] > 500 and fast["core_hours"] < 10  # the judge's jobs alone
+
+
+def test_the_gpus_of_scores_are_those_that_the_rules_ask_for():
+    config = load(PAPER)
+    [found] = stages.estimate(config, *machine.pair(None), "score")
+    parts = {part.rule: part for part in found.parts if part.rule == "score_shard"}
+    assert parts["score_shard"].gpus == settle.score_gpus(config, ["emu_edit"]) == 1
+    none = config.model_copy(update={"score": config.score.model_copy(update={"device": "cpu"})})
+    assert settle.score_gpus(none, ["emu_edit"]) == settle.score_gpus(none, ["geneval"]) == 0
+    own = none.score.model_copy(update={"geneval": none.score.geneval.model_copy(update={"device": "cuda"})})
+    detected = none.model_copy(update={"score": own})
+    assert (settle.score_gpus(detected, ["emu_edit"]), settle.score_gpus(detected, ["geneval"])) == (0, 1)

@@ -69,12 +69,31 @@ def pipeline(weights):
     return Pipeline(settings(weights), SHA)
 
 
-def test_a_pipeline_edits_at_the_sources_size_and_says_how(pipeline):
+def test_a_pipelines_edit_keeps_its_own_size_and_says_how_it_was_made(pipeline):
     [result] = pipeline.edit([work(sample(1))])
-    assert result.image.shape == (40, 60, 3) and result.prompt == "make it 1"
+    assert result.image.shape == (64, 96, 3) and result.prompt == "make it 1"  # 60x40 is shown at 96x64
     facts = pipeline.facts
     assert (facts["sampler_steps"], facts["guidance_text"], facts["guidance_image"]) == (2, 7.5, 1.5)
     assert len(facts["weights_sha"]) == 64
+
+
+# By InstructPix2Pix's edit_cli.py at resolution 512.
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ((640, 427), (512, 384)),
+        ((500, 333), (576, 384)),
+        ((427, 640), (384, 512)),
+        ((1024, 1024), (512, 512)),
+        ((512, 512), (512, 512)),
+        ((640, 480), (512, 384)),
+        ((2000, 100), (1280, 64)),
+    ],
+)
+def test_a_source_is_shown_at_instruct_pix2pixs_size(source, shown):
+    from madi.edit.editors.pipeline import shown_size
+
+    assert shown_size(*source, 512, 64) == shown
 
 
 def test_an_edit_depends_on_its_sample_and_seed_alone(pipeline):
@@ -286,9 +305,9 @@ def endpoint(monkeypatch):
     server.server_close()
 
 
-def test_an_endpoint_gets_picture_and_words_and_gives_an_edit_of_the_sources_size(endpoint):
+def test_an_endpoint_gets_picture_and_words_and_its_edit_keeps_its_size(endpoint):
     [result] = endpoint.edit([work(sample(3))])
-    assert result.image.shape == (40, 60, 3) and (result.image == 77).all()
+    assert result.image.shape == (20, 30, 3) and (result.image == 77).all()
     path, key, body = Images.asked[0]
     assert path == "/v1/images/edits" and b"make it 3" in body and b"gpt-image" in body and key.endswith("456789")
     assert sample(3).row["sources"][0]["bytes"][:8] in body

@@ -102,17 +102,78 @@ def test_text_from_data_is_escaped(world, tmp_path):
     assert evil not in page and html.escape(evil, quote=False).replace("'", "&#39;") in page
 
 
-def test_geneval_has_several_images_a_prompt(tmp_path):
-    job = DataSlice(set="geneval", name="t", seed=0, size_px=64, source={"reader": "scenes", "samples": 3})
-    prepare.run(job, tmp_path / "samples.json", {}, None, {})
-    found = samples.load(tmp_path / "samples.json")
+def prompts(folder, count):
+    """Scene prompts of GenEval, and their truths as a folder in the official layout: two images each, the second
+    wrong."""
+    job = DataSlice(set="geneval", name="t", seed=0, size_px=64, source={"reader": "scenes", "samples": count})
+    prepare.run(job, folder / "samples.json", {}, None, {})
+    found = samples.load(folder / "samples.json")
     for one in found.values():
         for seed in range(2):
-            path = tmp_path / f"g/{one.row['origin']['row']:05}/samples/{seed:04}.png"
+            path = folder / f"g/{one.row['origin']['row']:05}/samples/{seed:04}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             wrong = np.zeros((64, 64, 3), np.uint8)
             path.write_bytes(images.encode_png(one.target() if seed == 0 else wrong))
-    words = ["score", "folder", str(tmp_path / "g"), "--benchmark", "geneval", "--layout", "geneval", "--seeds", "2"]
-    assert main([*words, "--samples", str(tmp_path / "samples.json"), "--out", str(tmp_path / "o")]) == 0
-    assert by_metric(tmp_path / "o")["geneval_correct", "truth", "all"]["mean"] == 0.5
-    assert json.loads(found[next(iter(found))].row["spec"])["geneval"]
+    return found
+
+
+def score_prompts(folder, file, out, *more):
+    words = ["score", "folder", str(folder), "--benchmark", "geneval", "--layout", "geneval", "--seeds", "2"]
+    return main([*words, "--samples", str(file), "--out", str(out), "--threads", "1", *more])
+
+
+def test_geneval_has_several_images_a_prompt_and_the_mean_of_its_tags(tmp_path):
+    found = prompts(tmp_path, 7)
+    rules = {key: one.spec()["geneval"]["tag"] for key, one in found.items()}
+    first = next(iter(rules))
+    path = tmp_path / f"g/{found[first].row['origin']['row']:05}/samples/0000.png"
+    path.write_bytes(images.encode_png(np.zeros((64, 64, 3), np.uint8)))  # one prompt has none right
+    assert score_prompts(tmp_path / "g", tmp_path / "samples.json", tmp_path / "o") == 0
+    table = by_metric(tmp_path / "o")
+    tags = set(rules.values())
+    assert len(tags) < len(rules)  # unequal numbers of prompts: the two means differ
+    means = {tag: np.mean([0.0 if key == first else 0.5 for key in rules if rules[key] == tag]) for tag in tags}
+    for tag, mean in means.items():
+        assert table["geneval_correct", "truth", tag]["mean"] == pytest.approx(mean)
+    whole = table["geneval_correct", "truth", "all"]
+    assert whole["mean"] == pytest.approx(np.mean([*means.values()])) != pytest.approx(0.5 * 6 / 7)
+    assert whole["statistic"] == "mean over tags"
+
+
+def published(world, tmp_path, count=2):
+    """Samples as they are published: nothing says what is in their pictures."""
+    rows = [row | {"spec": None} for row in shards.read(world / "samples.json", records.SAMPLE)[:count]]
+    shards.write(tmp_path / "photos.parquet", rows, records.SAMPLE)
+    return tmp_path / "photos.parquet"
+
+
+def test_on_photographs_no_small_model_is_used_unasked(world, tmp_path, capsys):
+    file = published(world, tmp_path)
+    words = ["score", "folder", str(world / "truth"), "--benchmark", "emu_edit", "--samples", str(file)]
+    assert main([*words, "--out", str(tmp_path / "n"), "--threads", "1"]) == 0
+    said = capsys.readouterr().out
+    table = by_metric(tmp_path / "n")
+    for metric in ("clip_i", "clip_t", "clip_dir", "dino"):
+        row = next(row for key, row in table.items() if key[0] == metric and key[2] == "all")
+        assert np.isnan(row["mean"]) and (row["n"], row["missing"], row["backend"]) == (0, 2, "none")
+        assert f"{metric} ({row['against']}): {row['reason']}" in said and "is named (--" in row["reason"]
+    assert table["l1", "source", "all"]["n"] == 2  # what needs no model is there
+    named = ["--clip", "assets/tiny/clip", "--dino", "assets/tiny/dino"]  # asked for, it is used
+    assert main([*words, "--out", str(tmp_path / "m"), "--threads", "1", *named]) == 0
+    asked = by_metric(tmp_path / "m")
+    assert asked["clip_i", "source", "all"]["n"] == asked["dino", "source", "all"]["n"] == 2
+    assert asked["clip_i", "source", "all"]["backend"].startswith("clip@")
+
+
+def test_on_published_prompts_geneval_is_missing_without_a_detector(tmp_path, capsys):
+    prompts(tmp_path, 3)
+    rows = shards.read(tmp_path / "samples.json", records.SAMPLE)
+    for row in rows:
+        row["spec"] = json.dumps({"geneval": json.loads(row["spec"])["geneval"]})
+    shards.write(tmp_path / "published.parquet", rows, records.SAMPLE)
+    assert score_prompts(tmp_path / "g", tmp_path / "published.parquet", tmp_path / "o") == 0
+    row = by_metric(tmp_path / "o")["geneval_correct", "truth", "all"]
+    assert np.isnan(row["mean"]) and (row["n"], row["missing"]) == (0, 6)
+    assert "geneval_correct (truth): no detector is named (--detector DIR" in capsys.readouterr().out
+    assert score_prompts(tmp_path / "g", tmp_path / "published.parquet", tmp_path / "o", "--colours", "x") == 2
+    assert "--colours: a CLIP for colours, and no detector" in capsys.readouterr().err

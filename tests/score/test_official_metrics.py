@@ -8,17 +8,16 @@ The references below take one picture at a time, in PIL, torchvision and scipy, 
 - InstructPix2Pix: CLIP-Dir as the cosine of the difference of the pictures' and that of the captions' embeddings, each
   of unit length first.
 
-Where a service keeps its source's size, as the scripts expect, all values are equal, odd sizes and a target of another
-size included. Three things are otherwise on purpose, and each has its test:
+All values are equal at any size of edit, source and target: each picture goes through a tower's own preprocessing, and
+the edit is resized to its reference for L1 and L2 alone. Two things are otherwise on purpose, and each has its test:
 
-- an edit of another size than its source is brought to the source's size before anything else, so that one resizing
-  serves all metrics; MagicBrush's script does so for L1 and L2 alone;
 - CLIP-Dir sees pictures as the other CLIP numbers do (short side, centre crop), where InstructPix2Pix squashes them to
-  a square, unsmoothed: equal for pictures of the tower's own size;
+  a square, unsmoothed: equal for pictures of the tower's own size, or from a model of `more` with `resize: squash`;
 - captions that say the same have no direction: excluded and counted, where the script's cosine gives a 0.
 """
 
 import json
+import shutil
 
 import numpy as np
 import open_clip
@@ -114,12 +113,31 @@ def picture(seed: int, height: int, width: int) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def towers(tmp_path_factory):
+    """A CLIP, and a ViT with the facts that timm publishes of DINO's: tag dino, crop_pct 0.9."""
     folder = tmp_path_factory.mktemp("towers")
     clip, dino = tiny.clip_folder(folder / "clip"), tiny.dino_folder(folder / "dino")
+    published = timm.models.get_pretrained_cfg("vit_small_patch16_224.dino")
     config = json.loads((dino / "config.json").read_text())
-    config["pretrained_cfg"]["crop_pct"] = 0.875  # DINO's own, 256 -> 224
+    config["pretrained_cfg"] |= {"tag": published.tag, "crop_pct": published.crop_pct}
     (dino / "config.json").write_text(json.dumps(config))
     return clip, dino
+
+
+@pytest.mark.parametrize(
+    "tag, crop_pct, shown",
+    [("dino", 0.9, "resize=36-bicubic crop=32"), ("lvd142m", 1.0, "resize=32-bicubic crop=32"), ("", 0.9, "resize=35")],
+)
+def test_the_vits_of_dinos_authors_are_shown_pictures_by_its_protocol(tag, crop_pct, shown, towers, tmp_path):
+    """224 of 256 px (here 32 of 36), not timm's 224 of 248; other ViTs as their folder says."""
+    from madi.score.dino import Dino
+
+    folder = shutil.copytree(towers[1], tmp_path / "vit")
+    config = json.loads((folder / "config.json").read_text())
+    config["pretrained_cfg"] |= {"tag": tag, "crop_pct": crop_pct}
+    (folder / "config.json").write_text(json.dumps(config))
+    dino = Dino(folder)
+    assert dino.transform.transforms[0].size == int(shown.split("-")[0].split("=")[1])
+    assert shown in dino.name
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +169,7 @@ def scored(towers, folder, edits: list[np.ndarray]) -> list[dict]:
     shards.write(folder / "answers.parquet", [], records.ANSWER)
     asked = JudgeSlice(job="e", judge="oracle", protocols={}, rollouts=1)
     models = {"clip": str(towers[0]), "dino": str(towers[1])}
+    models |= {"more": {"ip2p": {"kind": "clip", "folder": str(towers[0]), "resize": "squash"}}}
     job = ScoreSlice(job="e", name="t", threads=1, judge=asked, batch=4, **models)
     files = {"magicbrush": folder / "samples.parquet"}
     shard.run(job, folder / "edits.parquet", files, {}, folder / "answers.parquet", folder / "scores.parquet")
@@ -196,20 +215,24 @@ def test_instruct_pix2pixs_direction_and_none_where_captions_say_the_same(number
         return
     assert row["value"] == pytest.approx(wanted, abs=APART) and abs(wanted) > 10 * APART
     squashed = official.clip_dir(source, edit, before, after, official.squashed)
+    asked = found[number]["clip_dir_ip2p", "source"]
+    assert asked["value"] == pytest.approx(squashed, abs=APART) and "resize=32-bicubic-squash" in asked["backend"]
     assert (row["value"] == pytest.approx(squashed, abs=APART)) == (SIZES[number][0] == (SIDE, SIDE))
 
 
-def test_an_edit_of_another_size_is_brought_to_its_sources_first(towers, official, tmp_path):
-    """Then it is as the scripts have it; as it came, only L1 and L2 against the source are."""
+def test_an_edit_of_another_size_goes_through_the_towers_as_it_is(towers, official, tmp_path):
+    """Nothing is resized before CLIP and DINO, which would move a cosine by more than an edit does."""
     edits = [picture(200 + number, height + 9, 2 * width - 5) for number, ((height, width), _) in enumerate(SIZES)]
     for number, found in enumerate(scored(towers, tmp_path, edits)):
         sample, raw = sample_row(number), Image.fromarray(edits[number])
         source, target = shown(sample["sources"][0]), shown(sample["target"])
-        fitted = raw.resize(source.size)
         for against, reference in (("source", source), ("target", target)):
-            wanted = official.against(fitted, reference)
+            wanted = official.against(raw, reference)
             assert {name: found[name, against]["value"] for name in wanted} == pytest.approx(wanted, abs=APART)
-        as_it_came = official.against(raw, source)
-        for name in ("l1", "l2"):
-            assert found[name, "source"]["value"] == pytest.approx(as_it_came[name], abs=APART)
-        assert abs(found["clip_i", "source"]["value"] - as_it_came["clip_i"]) > APART
+        assert found["clip_t", "local_caption"]["value"] == pytest.approx(official.clip_t(raw, LOCAL), abs=APART)
+        before, after = CAPTIONS[number]
+        if before != after:
+            wanted = official.clip_dir(source, raw, before, after)
+            assert found["clip_dir", "source"]["value"] == pytest.approx(wanted, abs=APART)
+        resized = official.against(raw.resize(source.size), source)
+        assert abs(found["clip_i", "source"]["value"] - resized["clip_i"]) > APART

@@ -1,6 +1,7 @@
 """Embeddings and the score job: alone equals batched, exclusions counted, failures missing, faults named."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,7 @@ from madi.config import JudgeSlice, ScoreSlice
 from madi.errors import MadiError
 from madi.scenes.render import render
 from madi.scenes.world import Scene, Thing
-from madi.score import judge, outcome, pixels
+from madi.score import judge, metrics, outcome, pixels
 from madi.score.detect import detections
 from madi.score.embed import Once, direction
 
@@ -69,7 +70,7 @@ def question_rows(sample="s0"):
     return rows
 
 
-def score(folder, towers, samples, edits, questions=None, batch=4, more=None):
+def score(folder, towers, samples, edits, questions=None, batch=4, more=None, threads=1):
     """Score rows by (sample, pause, metric, against), and the answers."""
     from madi.score.shard import run
 
@@ -83,9 +84,10 @@ def score(folder, towers, samples, edits, questions=None, batch=4, more=None):
         bank = {name: folder / "questions.parquet" for name in names}
     protocols = ["idea_bench"] if questions is None else ["five_questions", "idea_bench"]
     asked = JudgeSlice(job="ft", judge="oracle", rollouts=1, protocols=dict.fromkeys(names, protocols))
-    facts = {"job": "ft", "name": "test", "threads": 1, "judge": asked, "batch": batch}
+    facts = {"job": "ft", "name": "test", "threads": threads, "judge": asked, "batch": batch}
     facts |= {"more": more or {}}
-    job = ScoreSlice.model_validate(facts | {"clip": str(towers[0]), "dino": str(towers[1])})
+    clip, dino = (str(one) if one else None for one in towers)
+    job = ScoreSlice.model_validate(facts | {"clip": clip, "dino": dino})
     files = {name: folder / "samples.parquet" for name in names}
     out, answers = folder / "scores.parquet", folder / "answers.parquet"
     judge.run(asked, folder / "edits.parquet", files, bank, answers, None)
@@ -181,9 +183,16 @@ def test_a_copy_and_a_true_target_meet_the_oracles_laws(towers, tmp_path):
     own = {(row["pause"], row["question_id"]): row["value"] for row in answers if row["protocol"] == "truth"}
     assert own[0, "IF"] == value[0, "oracle_if"] and own[8, "PQ"] == value[8, "oracle_pq"]
     assert found["s0", 0, "clip_t", "local_caption"]["status"] == "ok"
-    backends = {key[2]: row["backend"].split("@")[0] for key, row in found.items()}
-    assert backends["clip_t"] == "clip" and backends["dino"] == "dino" and backends["l1"] == "pixels"
-    assert backends["oracle_if"] == backends["qa_mllm"] == "oracle"
+    backends = {key[2]: row["backend"] for key, row in found.items()}
+    for metric, said in (
+        ("clip_t", r"clip@[0-9a-f]{8} resize=32-bicubic crop=32"),
+        ("dino", r"dino@[0-9a-f]{8} resize=32-bicubic crop=32"),
+        ("l1", "pixels resize=bicubic"),
+        ("oracle_if", "oracle"),
+        ("qa_mllm", r"oracle@1 five_questions@[0-9a-f]{8}"),
+        ("idea_success", r"oracle@1 idea_bench@[0-9a-f]{8}"),
+    ):
+        assert re.fullmatch(said, backends[metric]), backends[metric]
 
 
 def test_more_models_give_numbers_of_their_own_and_change_no_other(towers, tmp_path):
@@ -251,10 +260,61 @@ def test_an_edit_of_an_unknown_sample_is_named(towers, tmp_path):
         score(tmp_path, towers, [sample_row()], [edit_row(render(TARGET), "gone")])
 
 
-def test_an_edit_of_another_size_is_brought_to_its_sources(towers, tmp_path):
-    small = images.resize(render(TARGET), 64, 96)
-    found, _ = score(tmp_path, towers, [sample_row()], [edit_row(small)])
-    assert 0 < found["s0", 0, "l1", "target"]["value"] < 0.1
+def test_a_model_that_nobody_named_makes_no_number_and_moves_no_other(towers, tmp_path):
+    samples = [sample_row("s0"), sample_row("t2i", sources=(), geneval=GENEVAL)]
+    edits = [edit_row(render(TARGET), "s0"), edit_row(render(TARGET), "t2i")]
+    whole, _ = score(tmp_path / "a", towers, samples, edits)
+    some, _ = score(tmp_path / "b", (None, towers[1]), samples, edits)
+    assert some.keys() == whole.keys()
+    for key, row in some.items():
+        if key[2].startswith("clip"):
+            assert (row["status"], row["reason"]) == ("missing", "no CLIP is named (--clip DIR)")
+        else:
+            assert row == whole[key]
+
+
+def test_the_scene_parser_decides_nothing_about_photographs(towers, tmp_path):
+    samples = [sample_row("s0", sources=(), geneval=GENEVAL), sample_row("photo", sources=())]
+    samples[1] |= {"spec": json.dumps({"geneval": GENEVAL})}  # as published: no scene behind it
+    edits = [edit_row(render(TARGET), name, "geneval") for name in ("s0", "photo")]
+    found, _ = score(tmp_path, towers, samples, edits)
+    assert found["s0", 0, "geneval_correct", "truth"]["value"] == 1
+    row = found["photo", 0, "geneval_correct", "truth"]
+    assert (row["value"], row["status"]) == (None, "missing") and "no detector is named" in row["reason"]
+
+
+def test_every_score_is_a_row_of_the_table_of_metrics(towers, tmp_path):
+    """Whatever a job writes, listed, computed or failed, `madi config check` knows too."""
+    samples = [sample_row(items=ITEMS, local="green circle"), sample_row("t2i", sources=(), geneval=GENEVAL)]
+    edits = [edit_row(render(TARGET)), edit_row(None, pause=8, status="failed"), edit_row(render(TARGET), "t2i")]
+    more = {"l14": {"kind": "clip", "folder": str(towers[0])}, "b16": {"kind": "dino", "folder": str(towers[1])}}
+    found, _ = score(tmp_path, towers, samples, edits, question_rows(), more=more)
+    made = {f"{metric}/{against}" for _, _, metric, against in found}
+    assert made <= metrics.names({"l14": "clip", "b16": "dino"})
+    judged = {name for name in metrics.names({}) if name.endswith("/judge")}
+    assert metrics.names({}) - judged <= made  # each but other protocols' was made here
+
+
+def test_a_new_metric_is_one_row_of_the_table(towers, tmp_path, monkeypatch):
+    """It is computed, listed for an edit that failed, and known to the check."""
+    new = metrics.Metric("brighter", "pixels", ("source",), metrics.pixelwise(lambda a, b: float(a.mean() - b.mean())))
+    monkeypatch.setattr(metrics, "TABLE", (*metrics.TABLE, new))
+    monkeypatch.setitem(metrics.BY_SCORER, "pixels", [*metrics.BY_SCORER["pixels"], new])
+    edits = [edit_row(render(TARGET)), edit_row(None, pause=8, status="failed")]
+    found, _ = score(tmp_path, towers, [sample_row()], edits)
+    value = render(TARGET).mean() - render(SOURCE).mean()
+    assert found["s0", 0, "brighter", "source"]["value"] == pytest.approx(value)
+    assert found["s0", 8, "brighter", "source"]["status"] == "missing"
+    assert "brighter/source" in metrics.names({})
+
+
+def test_pictures_ahead_of_their_turn_are_the_same_in_any_number_of_threads(towers, tmp_path):
+    samples = [sample_row(f"s{n}") for n in range(6)]
+    edits = [edit_row(noisy(TARGET, n), f"s{n // 2}", pause=n % 2) for n in range(12)]
+    for threads in (1, 3):
+        score(tmp_path / str(threads), towers, samples, edits, threads=threads)
+    one, three = ((tmp_path / name / "scores.parquet").read_bytes() for name in ("1", "3"))
+    assert one == three
 
 
 def test_pixel_distances_are_of_the_unit_range():

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from madi import samples, shards
+from madi import configfile, samples, shards
 from madi.errors import MadiError
 from madi.records import SCORE
-from madi.tables import build, leaders, sources, write
+from madi.tables import asking, build, leaders, sources, write
 from madi.tables.board import Board, Query, Units, tag_of
-from madi.tables.spec import TablesSpec
+from madi.tables.spec import Ask, Metric, TablesSpec
 
 
 def test_every_value_the_paper_prints_has_its_cell(made):
@@ -417,3 +417,13 @@ def test_the_made_up_world_covers_every_system():
     others |= {"omnigen_own", "magd_ep_own", "hq_edit"}
     ours = {*made_tables.SYSTEMS, *made_tables.REFERENCES}
     assert {e for s in spec.systems.values() for e in s.editors} == ours | others
+
+
+@pytest.mark.parametrize(
+    "where, statistic",
+    [(None, "macro"), ({"tag": ["colors"]}, "mean"), ({"tag": ["counting", "two_object"]}, "macro")],
+)
+def test_genevals_mean_is_over_its_tags_in_any_table(where, statistic):
+    """A grid's column, or one of a user's own, says nothing of it; a column of one tag keeps its rate's interval."""
+    metric = Metric.model_validate(configfile.read("config/tables.yaml").content["metrics"]["GenEval"])
+    assert asking.statistic_of(Ask.model_validate({"metric": "GenEval", "where": where}), metric) == statistic

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from madi.tables import stats
+from madi import stats
 
 JOBS = ("omnigen", "ft")
 ASK = "    validation: {benchmark: validation, editors: [ft_ep, magd_ep], pauses: [0], seeds: [0]}\n"

@@ -57,9 +57,7 @@ class Endpoint:
         if data is None or not data.b64_json:
             return Result(None, "an answer without a picture", words)
         made = read(base64.b64decode(data.b64_json), f"edit of {work.sample.id}")
-        if made.image is None:
-            return Result(None, made.reason, words)
-        return Result(images.resize(made.image, *work.sample.source().shape[:2]), None, words)
+        return Result(made.image, made.reason, words)  # at the size it came in
 
     def _status(self, fault, words: str) -> Result:
         """A refusal is this edit's own; anything that all edits would meet stops the job, and what is made is kept."""

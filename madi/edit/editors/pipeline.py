@@ -1,18 +1,20 @@
 """Any pipeline of diffusers as an editor: InstructPix2Pix and its kin, OmniGen, FLUX Kontext, Qwen-Image-Edit, ...
 
-Shapes: sources and edits are uint8 [H,W,3]; what a pipeline is shown is scaled to `size_px` on its longer side.
+Shapes: sources and edits are uint8 [H,W,3]. What a pipeline is shown is resized to about `size_px` on the longer side;
+an edit is kept at the size that the pipeline gives it.
 """
 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from madi import images, provenance
+from madi import provenance
 from madi.edit.work import Result, Work
 from madi.editors import PipelineEditor
 from madi.errors import MadiError
@@ -62,15 +64,12 @@ class Pipeline:
             given[settings.mask] = self.region(sample, shown[0].size)
         given["generator"] = generator_for("noise", work.seed, f"{work.benchmark}/{sample.id}")
         with torch.no_grad():
-            made = np.asarray(self.pipe(**given).images[0].convert("RGB"))
-        size = sample.source().shape[:2] if sample.count else made.shape[:2]
-        return Result(images.resize(made, *size), None, words)
+            made = self.pipe(**given).images[0].convert("RGB")
+        return Result(np.array(made), None, words)  # a copy: torch wants to own its memory
 
     def fitted(self, image: np.ndarray) -> Image.Image:
-        """A source as the pipeline is shown it: scaled and, to sides that are multiples, cropped a little."""
-        height, width = image.shape[:2]
-        scale, step = self.settings.size_px / max(height, width), self.settings.multiple
-        sides = tuple(max(step, round(side * scale / step) * step) for side in (width, height))
+        """A source as the pipeline is shown it: resized, and cropped a little to sides that are multiples."""
+        sides = shown_size(image.shape[1], image.shape[0], self.settings.size_px, self.settings.multiple)
         return ImageOps.fit(Image.fromarray(image), sides, Image.Resampling.LANCZOS)
 
     def region(self, sample, size: tuple[int, int]) -> Image.Image:
@@ -79,6 +78,16 @@ class Pipeline:
         if region is None:
             return Image.new("RGB", size, "white")
         return ImageOps.fit(Image.fromarray(region), size, Image.Resampling.NEAREST)
+
+
+def shown_size(width: int, height: int, size_px: int, multiple: int) -> tuple[int, int]:
+    """(width, height) px by InstructPix2Pix's rule: with the longer side at `size_px`, the shorter one is rounded up
+    to a multiple, both are scaled to that, and the longer one is rounded down: 640x427 to 512x384, 500x333 to 576x384.
+    """
+    short = min(width, height)
+    short_cells = math.ceil(short * (size_px / max(width, height)) / multiple)
+    scale = short_cells * multiple / short
+    return tuple(max(multiple, int(side * scale // multiple) * multiple) for side in (width, height))
 
 
 def loaded(settings: PipelineEditor):

@@ -15,13 +15,29 @@ app = typer.Typer(no_args_is_help=True, help="Check a config, or write the schem
 
 
 @app.command()
-def check(files: list[Path] = typer.Argument(..., help="A YAML file, and others laid over it.")) -> None:
-    """Answer a slip with one line: file, line, key, what was found and what is allowed."""
+def check(
+    files: list[Path] = typer.Argument(..., help="A YAML file, and others laid over it."),
+    strict: bool = typer.Option(False, "--strict", help="Fail where a cell of a table cannot be filled."),
+) -> None:
+    """Check a config: a mistake is one line with file, line, key, what was found and what is allowed.
+
+    Warns about cells of tables that the config cannot fill, with the reason."""
     from madi import settle
+    from madi.check import coverage
     from madi.config import load
+    from madi.errors import MadiError
+    from madi.tables.spec import TablesSpec
 
     config = load(files)
     check_files(config)
+    spec = TablesSpec.model_validate(settle.declared(config))
+    gaps = coverage.gaps(config, spec)
+    for line in coverage.shown(gaps, spec):
+        typer.echo(f"warning: {line}" if not line.startswith(" ") else line, err=True)
+    if gaps and strict:
+        reasons = len({gap.reason for gap in gaps})
+        what = f"{sum(bool(gap.table) for gap in gaps)} cells cannot be filled, for {reasons} reasons above"
+        raise MadiError(what, " ".join(map(str, files)), "none with --strict")
     jobs = settle.jobs(config)
     typer.echo(f"{config.name}: {len(config.train.runs)} runs, {len(config.edit.editors)} editors in {len(jobs)} jobs")
 

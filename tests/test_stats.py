@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from madi.tables import stats
+from madi import stats
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(0.5, 0.2, 60)

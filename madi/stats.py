@@ -135,6 +135,32 @@ def spread(sums: Sums, names: np.ndarray) -> Sums:
     return Sums(names, values, weights)
 
 
+def correlation(
+    x_N: np.ndarray, y_N: np.ndarray, groups_N: np.ndarray, resamples: int, seed: int
+) -> tuple[float | None, Interval]:
+    """Spearman's rank correlation and its 95 % interval over resampled groups. Ranks are those of all N values
+    throughout. (None, None) with fewer than three values, or where one of the two does not vary."""
+    from scipy.stats import rankdata
+
+    if len(x_N) < 3 or not np.ptp(x_N) or not np.ptp(y_N):
+        return None, None
+    x_N, y_N = (rankdata(values) / len(values) for values in (x_N, y_N))
+    names, at_N = np.unique(groups_N, return_inverse=True)
+    sums_GK = np.zeros((len(names), 6))
+    np.add.at(sums_GK, at_N, np.stack([np.ones_like(x_N), x_N, y_N, x_N * x_N, y_N * y_N, x_N * y_N], axis=1))
+    value = float(pearson(sums_GK.sum(0)[None])[0])
+    if len(names) < FEWEST:
+        return value, None
+    return value, percentiles(pearson(draws(tuple(names), resamples, seed) @ sums_GK))
+
+
+def pearson(sums_RK: np.ndarray) -> np.ndarray:
+    """Pearson's correlation [R] from sums of 1, x, y, xx, yy, xy."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        n, x, y, xx, yy, xy = (sums_RK / sums_RK[:, :1]).T
+        return (xy - x * y) / np.sqrt((xx - x * x) * (yy - y * y))
+
+
 def wilson(rate: float, n: int) -> Interval:
     """Wilson's 95 % interval of a rate over n independent trials; None for n = 0.
 
