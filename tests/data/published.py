@@ -44,6 +44,16 @@ def mask(side=48) -> bytes:
     return file.getvalue()
 
 
+def holed(seed=0, side=48, bright=True) -> bytes:
+    """A mask as MagicBrush holds it: the source, transparent where `mask` is white. What is below the hole is kept."""
+    image = np.dstack([pixels(seed, side), np.full((side, side), 255, np.uint8)])
+    image[..., :3] = image[..., :3] // 4 + (190 if bright else 0)
+    image[side // 4 : side // 2, side // 4 : side // 2, 3] = 0
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
 def struct(data: bytes | None, path: str | None = None) -> dict | None:
     return None if data is None else {"bytes": data, "path": path}
 
@@ -95,7 +105,7 @@ def magicbrush(folder, turns=((1, 2), (2, 1)), old=False, side=48):
         names[1]: (IMAGE, [struct(shown[s, t]) for s, t in made]),
     }
     if not old:
-        columns["mask_img"] = (IMAGE, [struct(mask(side)) for _ in made])
+        columns["mask_img"] = (IMAGE, [struct(holed(n, side)) for n, _ in enumerate(made)])
     return parquet(folder / "data" / "train-00000-of-00051.parquet", columns)
 
 
@@ -158,7 +168,7 @@ def magicbrush_zip(path, local="local_descriptions.json", password=b"MagicBrush"
             file.writestr(f"val/images/7/7-{name}.png", encoded(seed + number))
         file.writestr("val/images/8/8-input.png", encoded(seed + 9))
         for name in ("7/7-mask1", "7/7-mask2", "8/8-mask1"):
-            file.writestr(f"val/images/{name}.png", mask())
+            file.writestr(f"val/images/{name}.png", holed())
         file.writestr("val/edit_turns.json", json.dumps(turns))
         file.writestr("val/edit_sessions.json", json.dumps({"7": turns[:2], "8": turns[2:]}))
         file.writestr("val/global_descriptions.json", json.dumps(whole))

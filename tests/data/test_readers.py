@@ -99,6 +99,9 @@ def test_magicbrush_turns_follow_one_another_whatever_their_order(tmp_path, old)
     assert [row["turn"] for row in turns] == [1, 2, 3] and {row["group_id"] for row in turns} == {"magicbrush-101"}
     assert turns[1]["sources"][0]["bytes"] == turns[0]["target"]["bytes"]
     assert all((row["region"] is None) == old for row in turns)
+    if not old:  # a bright source with a hole: brightness alone would call most of it the region
+        shares = [(images.region(row["region"]["bytes"], "here") == 255).mean() for row in turns]
+        assert shares == pytest.approx([1 / 16] * 3)
 
 
 @pytest.mark.parametrize("local", ["local_descriptions.json", "local_captions.json"])

@@ -107,6 +107,14 @@ def test_a_slip_in_a_pipelines_settings_is_one_line(weights, change, said):
     assert "\n" not in str(fault.value)
 
 
+def test_a_pipeline_is_shown_the_region_as_white_however_it_was_published(pipeline):
+    region = {"bytes": made.holed(), "path": None}
+    shown = np.asarray(pipeline.region(sample(1, region=region), (48, 48)))
+    assert set(np.unique(shown)) == {0, 255} and (shown[12:24, 12:24] == 255).all()
+    assert (shown == 255).mean() == pytest.approx(1 / 16)
+    assert (np.asarray(pipeline.region(sample(1, region=None), (48, 48))) == 255).all()
+
+
 def test_weights_that_would_be_unpickled_are_not_loaded(weights, tmp_path):
     import shutil
 

@@ -1,9 +1,9 @@
 """MagicBrush: its hub Parquet files (train, dev), and its zips (val, test) with captions.
 
-Parquet columns: `img_id`, `turn_index` (from 1), `source_img`, `mask_img` (white: where to edit), `instruction`,
-`target_img`; older revisions say `input_img` and `output_img` and have no mask. A later turn's source is the target of
-the one before. A zip (password MagicBrush) holds `edit_turns.json`, pictures, and captions by picture: global ones of
-input and output, local ones of the output alone.
+Parquet columns: `img_id`, `turn_index` (from 1), `source_img`, `mask_img` (the source, transparent where to edit),
+`instruction`, `target_img`; older revisions say `input_img` and `output_img` and have no mask. A later turn's source is
+the target of the one before. A zip (password MagicBrush) holds `edit_turns.json`, pictures, and captions by picture:
+global ones of input and output, local ones of the output alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COLUMNS = {
     "target_img?": "a picture",
     "input_img?": "a picture (older revisions)",
     "output_img?": "a picture (older revisions)",
-    "mask_img?": "a picture, white where to edit",
+    "mask_img?": "a picture, transparent where to edit",
 }
 TURN = re.compile(r"output(\d+)")
 
