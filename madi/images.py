@@ -46,8 +46,8 @@ def region(data: bytes, where: object) -> np.ndarray:
     """Region uint8 [H, W, 3] of an encoded mask: 255 where to edit, 0 elsewhere, and nothing between.
 
     A mask with transparent pixels (MagicBrush: the source with a hole in it) marks the region by its alpha, whatever
-    the picture shows. Any other mask marks it by white: at least half bright in a grey mask (UltraEdit), pure white in a
-    coloured picture, which is the source with the region painted over.
+    the picture shows. Any other mask marks it by white: at least half bright in a grey mask (UltraEdit), pure white in
+    a coloured picture, which is the source with the region painted over.
 
     Errors: as `decode`.
     """

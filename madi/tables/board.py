@@ -98,7 +98,9 @@ class Board:
         self.groups: dict[str, dict[str, str]] = {}
         for benchmark, sample, group in zip(samples["benchmark"], samples["sample_id"], samples["group_id"]):
             self.groups.setdefault(benchmark, {})[sample] = group
-        self.edits["tag"] = [tag_of(spec) for spec in found["spec"]]
+        specs = {spec: (tag_of(spec), captions_of(spec)) for spec in set(found["spec"])}
+        for place, name in enumerate(("tag", "captions")):
+            self.edits[name] = [specs[spec][place] for spec in found["spec"]]
         self.keys = {name: self.edits[name].to_numpy() for name in self.edits}
         keys = (self.keys[name].tolist() for name in ("benchmark", "editor", "pause", "seed"))
         self.asked = set(zip(*keys))  # what was tried on at least one sample
@@ -268,6 +270,11 @@ def combine(parts_UK: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
 def named(row: pd.Series) -> str:
     """The edit of a score, for people."""
     return f"{row['editor']}/{row['benchmark']}/{row['sample_id']}/pause {row['pause']}/seed {row['seed']}"
+
+
+def captions_of(spec: object) -> str:
+    """`clean`, or what is wrong with a sample's captions, as its reader says (Emu Edit's does)."""
+    return json.loads(spec).get("captions", "clean") if isinstance(spec, str) else "clean"
 
 
 def tag_of(spec: object) -> str:

@@ -79,6 +79,7 @@ class Where(Strict):
     task: list[str] | None = None
     complexity: list[int] | None = None
     tag: list[str] | None = None  # GenEval's
+    captions: list[str] | None = None  # clean: samples whose captions describe their pictures (Emu Edit)
     last_turn: list[bool] | None = None  # of a session; samples that stand alone are their own last
 
 

@@ -219,6 +219,7 @@ def aurora_lists(folder, side=48):
 
 
 def emu_edit(folder, split="test", count=8, generations=False, side=48, seed=0):
+    """Rows 0 to 4 show five pictures under one placeholder; "a dog" stands under one picture, however often."""
     tasks = ["add", "background", "color", "global", "local", "remove", "style", "text"]
     before = ["a train station in city"] * 5 + ["a cat", "A dog.", "a bird"]
     after = [f"a scene {n}" for n in range(5)] + ["a black cat", "a dog", ""]
@@ -240,6 +241,23 @@ def emu_edit(folder, split="test", count=8, generations=False, side=48, seed=0):
     # in the generations' repository the rows of `test` lie in files called validation
     name = {"test": "validation", "validation": "test"}[split] if generations else split
     return parquet(folder / "data" / f"{name}-00000-of-00001.parquet", columns)
+
+
+def emu_edit_of_few_pictures(folder):
+    """Two pictures, six instructions each, a hash a row; the last two rows are the same but for their task."""
+    tasks = ["add", "background", "color", "global", "local", "style"] * 2
+    tasks[-2:] = ["local", "color"]
+    columns = {
+        "instruction": (pa.string(), [f"edit {n}" for n in range(11)] + ["edit 10"]),
+        "image": (IMAGE, [struct(encoded(n // 6)) for n in range(12)]),
+        "task": (pa.string(), tasks),
+        "split": (pa.string(), ["test"] * 12),
+        "idx": (pa.int64(), list(range(12))),
+        "hash": (pa.string(), [f"h{n}" for n in range(12)]),
+        "input_caption": (pa.string(), [f"picture {n // 6}" for n in range(12)]),
+        "output_caption": (pa.string(), [f"picture {n // 6}, edited {n}" for n in range(12)]),
+    }
+    return parquet(folder / "data" / "test-00000-of-00001.parquet", columns)
 
 
 STEP = pa.struct([("name", pa.string()), ("instruction", pa.string())])

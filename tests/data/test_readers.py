@@ -168,6 +168,13 @@ def test_emu_edit_says_which_captions_are_clean(tmp_path):
     }
 
 
+def test_a_caption_of_one_picture_is_no_placeholder_however_often_it_is_edited(tmp_path):
+    """Emu Edit asks several edits of a picture, each row with a hash of its own and the picture's one caption."""
+    made.emu_edit_of_few_pictures(tmp_path)
+    samples, _ = split(emu_edit.read(tmp_path))
+    assert {json.loads(row["spec"])["captions"] for row in samples.values()} == {"clean"} and len(samples) == 12
+
+
 def test_complex_edit_at_each_level_with_its_operations(tmp_path):
     made.complex_edit(tmp_path)
     samples, bad = split(complex_edit.read(tmp_path, 4))

@@ -5,7 +5,7 @@ import html
 import published as made
 import pytest
 
-from madi import images, shards
+from madi import shards
 from madi.cli import main
 from madi.records import PLAN, SAMPLE
 
