@@ -184,6 +184,14 @@ def test_complex_edit_at_each_level_with_its_operations(tmp_path):
     assert len({row["group_id"] for row in samples.values()}) == 1
 
 
+def test_complex_edits_rows_are_numbered_over_all_files_of_the_split(tmp_path):
+    for shard in range(2):
+        made.complex_edit(tmp_path, 1, seed=shard).rename(tmp_path / f"data/test_real-{shard:05}-of-00002.parquet")
+    samples, _ = split(complex_edit.read(tmp_path, 2))
+    told = [json.loads(row["spec"]) for row in samples.values()]
+    assert [one["index"] for one in told] == [0, 0, 1, 1] and {one["split"] for one in told} == {"test_real"}
+
+
 def test_complex_edit_from_its_picture_folder(tmp_path):
     (tmp_path / "test/real").mkdir(parents=True)
     (tmp_path / "outside.png").write_bytes(made.encoded(1))

@@ -29,8 +29,8 @@ PLACEHOLDER = 5  # pictures: a caption that so many different ones share describ
 
 
 def read(folder: Path, split: str = "test") -> Iterator[dict | Rejected]:
-    """Edits of a split, all rows. `captions` in a row's `spec` is "clean" or what is wrong with its captions: tables show
-    both the mean over all rows and the mean over the clean ones, which UltraEdit and ICEdit report."""
+    """Edits of a split, all rows. `captions` in a row's `spec` is "clean" or what is wrong with its captions: tables
+    show both the mean over all rows and the mean over the clean ones, which UltraEdit and ICEdit report."""
     paths = [path for path in files(folder, "**/*.parquet") if path.name.startswith(split) or path == folder]
     common = placeholders(paths)
     for path in paths:
@@ -54,8 +54,8 @@ def read(folder: Path, split: str = "test") -> Iterator[dict | Rejected]:
 
 
 def placeholders(paths: list[Path]) -> set[str]:
-    """Captions that stand under several different pictures, told apart by their bytes: `hash` is of a row, and a picture
-    has many rows, all with its one caption."""
+    """Captions that stand under several different pictures, told apart by their bytes: `hash` is of a row, and a
+    picture has many rows, all with its one caption."""
     seen: defaultdict[str, set[str]] = defaultdict(set)
     for path in paths:
         for _, row in rows(path, {name: COLUMNS[name] for name in ("image", "input_caption", "output_caption")}):
