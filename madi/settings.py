@@ -8,7 +8,7 @@ from madi.editors import Editor
 from madi.values import Count, Hub, Name, Natural, NonNegative, Part, Positive, Share, worded
 
 BenchmarkName = Literal["emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
-Protocol = Literal["five_questions", "five_again", "complex_edit", "idea_bench", "viescore"]
+Protocol = Literal["five_questions", "five_again", "complex_edit", "idea_bench", "idea_bench_official", "viescore"]
 AskedSet = Literal["validation", "emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
 
 
@@ -55,7 +55,8 @@ class TuneSet(Part):
 class BenchmarkSet(Part):
     """One benchmark: how many samples (turns, for magicbrush), and the complexity levels of a compound. Its scenes, or
     its published form (`files`, `hub` or `url`), of which `samples` are chosen by the scale's seed; `split`:
-    emu_edit's (`test`), complex_edit's (`test_real`)."""
+    emu_edit's (`test`), complex_edit's (`test_real`), idea_bench's kind of task (`I2I`; `auto`: the cases of its
+    automatic evaluation)."""
 
     reader: Literal["scenes", "emu_edit", "magicbrush", "magicbrush_zip", "complex_edit", "idea_bench", "geneval"]
     samples: Count
@@ -359,11 +360,14 @@ class GenEval(Part):
 
 class Score(Part):
     """judge: the scenes' `oracle`, or the name of one of `mllms`, that answers by these `protocols` of each set asked,
-    `rollouts` times each. batch: pictures that are embedded at once."""
+    `rollouts` times each. rollouts_of, temperature_of: of single protocols, where they differ (Complex-Edit's authors
+    take 20 rollouts at temperature 1). batch: pictures that are embedded at once."""
 
     judge: Name
     protocols: dict[AskedSet, list[Protocol]]
     rollouts: Count = 1
+    rollouts_of: dict[Protocol, Count] = {}
+    temperature_of: dict[Protocol, NonNegative] = {}
     geneval: GenEval = GenEval()
     batch: Count
 

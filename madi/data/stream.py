@@ -27,7 +27,6 @@ READERS: dict[str, Reader] = {
     "magicbrush_zip": magicbrush.zipped,
     "aurora": aurora.read,
     "pairs": pairs.read,
-    "idea_bench": idea_bench.read,
     "geneval": geneval.read,
 }
 
@@ -68,6 +67,8 @@ def reader_of(source) -> Reader:
     if source.reader == "complex_edit":
         levels = source.levels or complex_edit.LEVELS
         return partial(complex_edit.read, levels=levels, split=source.split or "test_real")
+    if source.reader == "idea_bench":
+        return partial(idea_bench.read, kind=source.split or "I2I")
     return READERS[source.reader]
 
 

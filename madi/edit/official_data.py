@@ -2,8 +2,8 @@
 
 complex-edit  <complexity>/UCSC-VLAA/Complex-Edit/data/<split>-00000-of-00001.parquet: run `eval.py` in the folder
               <complexity>, and `load_dataset` takes the data set from there instead of the hub's whole split
-magicbrush    images/<session>/<session>-input.png, -output<turn>.png, -mask<turn>.png, and local_descriptions.json beside
-              global_descriptions.json: `--gt_path` and `--caption_path` of `image_eval.py`
+magicbrush    images/<session>/<session>-input.png, -output<turn>.png, -mask<turn>.png: `--gt_path` of `image_eval.py`;
+              local_descriptions.json: its `--caption_path`; global_descriptions.json, which it does not read
 """
 
 from __future__ import annotations

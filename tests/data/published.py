@@ -282,6 +282,7 @@ def complex_edit(folder, count=2, side=48, split="test_real", seed=0):
 
 
 def idea_bench(folder, first=0):
+    """Six questions an `eval.json`, as an object with what 0 and 1 points stand for."""
     cases = [
         ("photo_restoration", "0001", {"image_reference": True}, 1, "0063"),
         ("couple_icon_design", "0001", {"image_reference": True}, 1, "0072"),
@@ -298,9 +299,12 @@ def idea_bench(folder, first=0):
         (here / "meta.json").write_text(json.dumps(meta | {"output_image_count": 1}))
         for number in range(pictures):
             (here / f"{number + 1:04}.jpg").write_bytes(encoded(seed, "JPEG"))
-        (here / "eval.json").write_text(json.dumps([{"level": k // 2 + 1, "question": f"q{k}"} for k in range(6)]))
-        judged = {"input_images": ["0001.jpg"], "output_images": ["0001.jpg"], "question": "..."}
-        (here / "auto_eval.jsonl").write_text("\n".join([json.dumps(judged)] * 6))
+        points = {f"{n}_point_standard": f"{'no' if n == 0 else 'yes'} {{}}" for n in (0, 1)}
+        items = [{"question": f"q{k}"} | {name: text.format(k) for name, text in points.items()} for k in range(6)]
+        (here / "eval.json").write_text(json.dumps({"questions": items}, indent=4))
+        if uid != "0064":  # not of the automatic evaluation
+            judged = {"input_images": ["0001.jpg"], "output_images": ["0001.jpg"], "question": f"of {task}"}
+            (here / "auto_eval.jsonl").write_text("\n".join([json.dumps(judged)] * 6) + "\n")
     return folder
 
 

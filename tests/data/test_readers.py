@@ -317,14 +317,38 @@ def test_complex_edits_rows_count_on_over_files_and_broken_ones_are_left_out(tmp
         ]
 
 
-@pytest.mark.parametrize("items", ["[]", '["a"]', "{}", '[{"level": 1}]', "3"])
-def test_items_without_questions_are_named(tmp_path, items):
+@pytest.mark.parametrize("items", ["[]", '["a"]', "{}", '[{"level": 1}]', "3", "{", '{"questions": [1]}'])
+def test_a_case_with_items_of_another_form_is_left_out_and_costs_no_other(tmp_path, items):
     made.idea_bench(tmp_path)
-    for path in tmp_path.rglob("eval.json"):
-        path.write_text(items)
-    with pytest.raises(MadiError, match="eval.json: no questions"):
-        split(idea_bench.read(tmp_path))
-    for path in tmp_path.rglob("eval.json"):
-        path.write_text(json.dumps([{"question": f"q{n}"} for n in range(6)]))
-    for row in split(idea_bench.read(tmp_path))[0].values():
-        assert [item["level"] for item in json.loads(row["spec"])["items"]] == [1, 1, 2, 2, 3, 3]
+    (tmp_path / "dataset/photo_restoration_0001/eval.json").write_text(items)
+    (tmp_path / "dataset/poster_0001/auto_eval.jsonl").write_text(items)
+    samples, bad = split(idea_bench.read(tmp_path))
+    assert not samples and [row for row, _ in bad] == [2, 3] and "eval.json" in bad[0][1]
+    assert [reason.split()[0] for _, reason in split(idea_bench.read(tmp_path, "T2I"))[1]] == ["auto_eval.jsonl"]
+
+
+@pytest.mark.parametrize("form", ["object", "list"])
+def test_both_forms_of_eval_json_give_six_items_in_levels_with_their_standards(tmp_path, form):
+    made.idea_bench(tmp_path)
+    if form == "list":
+        for path in tmp_path.rglob("eval.json"):
+            path.write_text(json.dumps(json.loads(path.read_text())["questions"]))
+    [row] = split(idea_bench.read(tmp_path))[0].values()
+    items = json.loads(row["spec"])["items"]
+    assert [(item["level"], item["question"]) for item in items] == [(1 + n // 2, f"q{n}") for n in range(6)]
+    assert [item["standards"] for item in items] == [[f"no {n}", f"yes {n}"] for n in range(6)]
+
+
+def test_the_automatic_evaluation_is_of_all_kinds_and_leaves_out_nothing(tmp_path):
+    made.idea_bench(tmp_path)
+    samples, bad = split(idea_bench.read(tmp_path, "auto"))
+    told = {row["task"]: json.loads(row["spec"]) for row in samples.values()}
+    categories = {task: (spec["uid"], spec["category"]) for task, spec in told.items()}
+    expected = {"photo restoration": ("0063", "I2I"), "couple icon design": ("0072", "I2I"), "poster": ("0024", "T2I")}
+    assert categories == expected and bad == [(3, "no source")]
+    assert told["photo restoration"]["prompts"][0] == {
+        "question": "of photo_restoration", "input_images": ["0001"], "output_images": ["0001"],
+    }  # fmt: skip
+    assert [told[task]["pictures"] for task in ("poster", "photo restoration")] == [[], ["0001"]]
+    with pytest.raises(MadiError, match="no split 'some'; expected T2I, I2I"):
+        split(idea_bench.read(tmp_path, "some"))
