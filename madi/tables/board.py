@@ -36,6 +36,7 @@ class Query(BaseModel):
     where: dict[str, list] = {}
     scale: float = 1.0
     rate: bool = False
+    by_task: bool = False  # the mean of the tasks' means, instead of that of all samples
 
 
 @dataclass
@@ -146,6 +147,8 @@ class Board:
         barred = np.array([any(status[row] == "excluded" for _, status, _ in parts) for row in picked], bool)
         values_U, weights_U = combine(values_UK[whole], query.combine)
         keep = picked[whole][weights_U > 0]
+        if query.by_task:
+            weights_U[weights_U > 0] /= self._sharing(keep)
         undecided = {why: rows_UC.max(axis=1, initial=-1)[undecided_U == why] for why in ("excluded", "missing")}
         return Units(
             samples=self.keys["sample_id"][keep].astype(str),
@@ -159,6 +162,11 @@ class Board:
             asked=self._samples(rows_UC.max(axis=1, initial=-1)),
             scores=self._lineage(used),
         )
+
+    def _sharing(self, rows: np.ndarray) -> np.ndarray:
+        """How many of these rows are of each row's task."""
+        tasks = pd.Series(list(zip(self.keys["tag"][rows], self.keys["task"][rows])))
+        return tasks.map(tasks.value_counts()).to_numpy(float)
 
     def tags(self, query: Query) -> set[str]:
         """Tags of the samples that a query is about."""
@@ -278,6 +286,6 @@ def captions_of(spec: object) -> str:
 
 
 def tag_of(spec: object) -> str:
-    """GenEval's tag in a sample's spec, empty for other samples."""
-    rule = json.loads(spec).get("geneval") if isinstance(spec, str) else None
-    return rule["tag"] if rule else ""
+    """What a macro mean is over, in a sample's spec: GenEval's tag, IDEA-Bench's category; empty for other samples."""
+    told = json.loads(spec) if isinstance(spec, str) else {}
+    return told["geneval"]["tag"] if told.get("geneval") else told.get("category") or ""
