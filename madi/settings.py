@@ -53,7 +53,8 @@ class TuneSet(Part):
 
 
 class BenchmarkSet(Part):
-    """One benchmark: how many samples (turns, for magicbrush), and the complexity levels of a compound. Its scenes, or
+    """One benchmark: how many samples (turns, for magicbrush), and the complexity levels of a compound. captions: of
+    magicbrush's hub, which has none: the zip that has them (val.zip), or a folder with what is in it. Its scenes, or
     its published form (`files`, `hub` or `url`), of which `samples` are chosen by the scale's seed; `split`:
     emu_edit's (`test`), complex_edit's (`test_real`), idea_bench's kind of task (`I2I`; `auto`: the cases of its
     automatic evaluation)."""
@@ -65,11 +66,14 @@ class BenchmarkSet(Part):
     hub: Hub | None = None
     url: Address | None = None
     split: str | None = None
+    captions: str | None = None
 
     @model_validator(mode="after")
     def _somewhere(self) -> "BenchmarkSet":
         if places(self) != (self.reader != "scenes"):
             raise ValueError("one of files, hub and url with a published reader, and none with scenes")
+        if self.captions and self.reader != "magicbrush":
+            raise ValueError("`captions` with reader magicbrush, and with no other")
         return self
 
 

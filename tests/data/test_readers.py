@@ -115,6 +115,43 @@ def test_magicbrush_zips_have_captions_and_unpack_nothing(tmp_path, local):
     assert not (tmp_path / "escape.txt").exists() and len(list(tmp_path.rglob("*"))) == 2
 
 
+@pytest.mark.parametrize("form", ["zip", "folder"])
+def test_magicbrushs_hub_rows_get_their_captions_from_the_zip_beside_them(tmp_path, form):
+    """The hub has no captions; the zip's are by session and picture, those of a turn's source under the turn before."""
+    made.magicbrush(tmp_path / "hub", ((1, 2), (2, 1)))
+    whole = {"101": {"101-input.png": "a field", "101-output1.png": "a disc", "101-output2.png": "a red disc"}}
+    local = {"101": {"101-output1.png": "disc", "101-output2.png": "red disc"}}
+    captions = {"global_descriptions.json": whole, "local_descriptions.json": local}
+    if form == "zip":
+        with made.Locked(tmp_path / "val.zip", b"MagicBrush") as file:
+            for name, told in captions.items():
+                file.writestr(f"val/{name}", json.dumps(told))
+    else:
+        (tmp_path / "val.zip/val").mkdir(parents=True)
+        for name, told in captions.items():
+            (tmp_path / "val.zip/val" / name).write_text(json.dumps(told))
+    samples, bad = split(magicbrush.read(tmp_path / "hub", tmp_path / "val.zip"))
+    names = ("source_caption", "target_caption", "target_caption_local")
+    told = {key: tuple(row[name] for name in names) for key, row in samples.items()}
+    assert told == {
+        "magicbrush-101-1": ("a field", "a disc", "disc"),
+        "magicbrush-101-2": ("a disc", "a red disc", "red disc"),
+        "magicbrush-102-1": (None, None, None),
+    }
+    assert not bad and all(
+        row["target_caption"] is None for row in split(magicbrush.read(tmp_path / "hub"))[0].values()
+    )
+
+
+def test_captions_that_are_not_there_or_of_another_split_are_one_line(tmp_path):
+    made.magicbrush(tmp_path / "hub")
+    with pytest.raises(MadiError, match="val.zip: no such file; expected MagicBrush's captions .*; .*captions: null"):
+        split(magicbrush.read(tmp_path / "hub", tmp_path / "val.zip"))
+    made.magicbrush_zip(tmp_path / "val.zip")
+    with pytest.raises(MadiError, match="val.zip: captions of no session of this set; expected .* such as 101"):
+        split(magicbrush.read(tmp_path / "hub", tmp_path / "val.zip"))
+
+
 def test_magicbrush_zips_need_their_password(tmp_path):
     with pytest.raises(MadiError, match="val.zip: cannot be read .*password.*; expected MagicBrush's zip"):
         split(magicbrush.zipped(made.magicbrush_zip(tmp_path / "val.zip", password=b"another")))
