@@ -67,6 +67,8 @@ class Counts:
         elif of is not None:
             grouped = levels(name, of)
         spec = {"items": ITEMS} if name == "idea_bench" else {}
+        if name == "idea_bench" and not outside.scenes(self.config, name):
+            spec["prompts"] = ITEMS  # at the most: of I2I's tasks two are of the automatic evaluation
         spec |= {"ops": []} if outside.scenes(self.config, name) and sources(name) else {}
         found = {}
         for number in range(self.samples(name)):
