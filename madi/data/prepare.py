@@ -30,7 +30,8 @@ def run(job: DataSlice, out: Path, against: dict[str, Path], report: Path | None
     whole (a published one is rejected and counted), and if more than 5 % of the samples leak.
     """
     told = job.model_dump(mode="json", exclude={"threads"})
-    made = parts.Parts(out, parts.key_of(told, [*against.values(), *folders.values()]))
+    captions = [Path(path)] if (path := getattr(job.source, "captions", None)) else []
+    made = parts.Parts(out, parts.key_of(told, [*against.values(), *folders.values(), *captions]))
     if made.shards:
         say(f"{job.set}: going on after {made.tally.samples} samples in {len(made.shards)} shards")
     shown = leaks.Shown({name: samples.stream(path) for name, path in against.items()})

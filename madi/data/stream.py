@@ -70,7 +70,7 @@ def reader_of(source) -> Reader:
     if getattr(source, "captions", None):
         return partial(magicbrush.read, captions=Path(source.captions))
     if source.reader == "idea_bench":
-        return partial(idea_bench.read, kind=source.split or "I2I")
+        return partial(idea_bench.read, wanted=source.split or "I2I")
     return READERS[source.reader]
 
 

@@ -376,6 +376,30 @@ def test_both_forms_of_eval_json_give_six_items_in_levels_with_their_standards(t
     assert [item["standards"] for item in items] == [[f"no {n}", f"yes {n}"] for n in range(6)]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"I2I": ["0024"], "T2I": ["0063"]},
+        {"0024": "I2I", "0063": "T2I"},
+        {"image-to-image": ["0024"], "Text to Image": ["0063"]},
+    ],
+)
+def test_the_list_of_kinds_is_read_in_either_direction_and_by_either_name(tmp_path, told):
+    made.idea_bench(tmp_path)
+    (tmp_path / "task_split.json").write_text(json.dumps(told))
+    samples, _ = split(idea_bench.read(tmp_path))
+    assert list(samples) == ["idea_bench-poster_0001"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("I(s)2Is", "Is2Is"), ("(Multi-)image to Multi-image", "Is2Is"), ("images-to-image", "Is2I"), ("T2Is", "T2Is"),
+     ("image(s)-to-images", "Is2Is"), ("I2Is", "Is2Is"), ("Multi-image to Image", "Is2I"), ("portraits", None)],
+)  # fmt: skip
+def test_kinds_of_task_have_names_of_several_forms(name, kind):
+    assert idea_bench.kind_named(name) == kind
+
+
 def test_the_automatic_evaluation_is_of_all_kinds_and_leaves_out_nothing(tmp_path):
     made.idea_bench(tmp_path)
     samples, bad = split(idea_bench.read(tmp_path, "auto"))

@@ -394,6 +394,22 @@ def test_published_edits_are_joined_by_hash_whatever_their_order_and_split(tmp_p
         Published(PublishedEditor(path=str(tmp_path / "n")), SHA)
 
 
+def test_published_edits_of_one_picture_are_told_apart_by_their_instruction(tmp_path):
+    """Should a hash be a picture's: its edits are of several instructions."""
+    columns = {
+        "hash": (made.pa.string(), ["h"] * 3),
+        "instruction": (made.pa.string(), ["make it 1", "make  it 2 ", "make it 3"]),
+        "model": (made.pa.string(), ["emu"] * 3),
+        "edited_image": (made.IMAGE, [made.struct(made.encoded(n)) for n in range(3)]),
+    }
+    made.parquet(tmp_path / "g/data/test-00000-of-00001.parquet", columns)
+    editor = Published(PublishedEditor(path=str(tmp_path / "g")), SHA)
+    found = editor.edit([work(sample(n, spec=json.dumps({"hash": "h"}))) for n in (2, 1, 4)])
+    for result, number in zip(found, (1, 0)):
+        assert (result.image == images.decode(made.encoded(number), "here")).all()
+    assert found[2].reason == "nothing was published for it"
+
+
 # --- an endpoint
 
 

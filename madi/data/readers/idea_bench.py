@@ -10,6 +10,7 @@ the root says which task is of which kind; without it the kind follows from `met
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from madi.shards import read_json
 ITEMS = 6
 LEFT_OUT = ("couple_icon", "id_photo")  # the paper's own: "all I2I tasks except couple icon and id photo generation"
 KINDS = ("T2I", "I2I", "Is2I", "T2Is", "Is2Is")
+FORMS = {"t": "T", "text": "T", "i": "I", "image": "I", "is": "Is", "images": "Is"}
+NAMED = re.compile(r"(text|t|images|image|is|i)(?:2|to)(images|image|is|i)")
 AUTO = "auto"  # the cases of the official automatic evaluation, of all kinds
 # The tasks that the official aggregate counts (scripts/cal_scores.py, commit 63aacd4), by number.
 CATEGORIES = {
@@ -32,29 +35,29 @@ CATEGORIES = {
 CATEGORY_OF = {uid: category for category, uids in CATEGORIES.items() for uid in uids}
 
 
-def read(folder: Path, kind: str = "I2I") -> Iterator[dict | Rejected]:
+def read(folder: Path, wanted: str = "I2I") -> Iterator[dict | Rejected]:
     """Cases of one kind, text or pictures to a picture or pictures, or (`auto`) those of the automatic evaluation.
 
     Errors: MadiError for no such kind, and for a folder without a case.
     """
-    if kind not in (*KINDS, AUTO):
-        raise MadiError(f"idea_bench has no split {kind!r}", folder, ", ".join((*KINDS, AUTO)))
+    if wanted not in (*KINDS, AUTO):
+        raise MadiError(f"idea_bench has no split {wanted!r}", folder, ", ".join((*KINDS, AUTO)))
     metas = sorted(folder.glob("**/meta.json"))
     if not metas:
         raise MadiError("no case with a meta.json", folder, "IDEA-Bench's folders", "fetch it, or name its folder")
     split = _split(folder)
     for number, path in enumerate(metas):
         meta = read_json(path)
-        if wanted(path.parent, meta, kind, split):
+        if is_of(wanted, path.parent, meta, split):
             yield case(path.parent, number, meta)
 
 
-def wanted(folder: Path, meta: dict, kind: str, split: dict[str, str]) -> bool:
+def is_of(wanted: str, folder: Path, meta: dict, split: dict[str, str]) -> bool:
     """Whether a case is one of those that are read."""
-    if kind == AUTO:
+    if wanted == AUTO:
         return (folder / "auto_eval.jsonl").is_file()
     task = plain(str(meta.get("task_name", "")))
-    return kind_of(meta, split) == kind and not any(name in task for name in LEFT_OUT)
+    return kind_of(meta, split) == wanted and not any(name in task for name in LEFT_OUT)
 
 
 def case(folder: Path, number: int, meta: dict) -> dict | Rejected:
@@ -83,16 +86,30 @@ def kind_of(meta: dict, split: dict[str, str]) -> str:
     if str(meta.get("uid")) in split:
         return split[str(meta["uid"])]
     given = "Is" if meta.get("multi_image_reference") else "I" if meta.get("image_reference") else "T"
-    several = meta.get("multi_image_output")
-    return f"{'Is' if several and given == 'I' else given}2{'Is' if several else 'I'}"
+    return kind(given, "Is" if meta.get("multi_image_output") else "I")
+
+
+def kind(given: str, made: str) -> str:
+    """One of KINDS: a picture or several to several pictures is one kind."""
+    return "Is2Is" if (given, made) == ("I", "Is") else f"{given}2{made}"
+
+
+def kind_named(name: str) -> str | None:
+    """One of KINDS by a name such as "Is2I" or "image(s)-to-images"; None for what is no kind."""
+    plain_name = re.sub(r"[^a-z0-9]", "", name.lower().replace("(s)", "s").replace("multi-)image", "images"))
+    match = NAMED.fullmatch(re.sub(r"multiimages?", "images", plain_name))
+    return kind(*(FORMS[part] for part in match.groups())) if match else None
 
 
 def _split(folder: Path) -> dict[str, str]:
-    """Kind by task number, from `task_split.json` where there is one: lists of numbers by kind."""
+    """Kind by task number, from `task_split.json` where there is one: numbers by kind, or kinds by number."""
     path = next(iter(folder.glob("**/task_split.json")), None)
-    if path is None:
-        return {}
-    return {str(uid): kind for kind, uids in read_json(path).items() if isinstance(uids, list) for uid in uids}
+    told = read_json(path) if path else {}
+    found = {}
+    for key, value in told.items():
+        pairs = [(one, key) for one in value] if isinstance(value, list) else [(key, value)]
+        found |= {str(uid): kind_named(str(name)) for uid, name in pairs}
+    return {uid: kind for uid, kind in found.items() if kind}
 
 
 def _items(path: Path) -> list[dict]:

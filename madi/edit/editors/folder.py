@@ -96,10 +96,10 @@ class Published:
 
     def __init__(self, settings: PublishedEditor, config_sha: str):
         self.facts = NO_MODEL | {"config_sha": config_sha}
-        self.pictures: dict[str, bytes] = {}
-        for hashed, model, picture in generations(root_of(settings.path)):
+        self.pictures: dict[str, dict[str, bytes]] = {}  # by hash and instruction
+        for hashed, instruction, model, picture in generations(root_of(settings.path)):
             if settings.model in (None, model):
-                self.pictures.setdefault(hashed, picture)
+                self.pictures.setdefault(hashed, {}).setdefault(instruction, picture)
         if not self.pictures:
             raise MadiError("no edit", settings.path, f"rows of {settings.model}" if settings.model else "some rows")
 
@@ -107,10 +107,11 @@ class Published:
         return [self._one(work) for work in works]
 
     def _one(self, work: Work) -> Result:
-        hashed = work.sample.spec().get("hash")
-        if hashed not in self.pictures:
+        found = self.pictures.get(work.sample.spec().get("hash"), {})
+        picture = next(iter(found.values())) if len(found) == 1 else found.get(work.sample.row["instruction"])
+        if picture is None:
             return Result(None, "nothing was published for it")
-        return read(self.pictures[hashed], f"edit of {work.sample.id}")
+        return read(picture, f"edit of {work.sample.id}")
 
 
 def root_of(path: str) -> Path:
@@ -121,17 +122,19 @@ def root_of(path: str) -> Path:
     return folder
 
 
-def generations(root: Path) -> Iterator[tuple[str, str, bytes]]:
-    """(hash, model, encoded picture) of all rows. Errors: MadiError naming a file that lacks a column, or is broken."""
+def generations(root: Path) -> Iterator[tuple[str, str, str, bytes]]:
+    """(hash, instruction, model, encoded picture) of all rows. Errors: MadiError naming a file that lacks a column, or
+    is broken."""
     for path in sorted(root.rglob("*.parquet")):
         try:
             with pq.ParquetFile(path) as file:
                 if lacking := set(GENERATIONS) - set(file.schema_arrow.names):
                     raise MadiError(f"no column {sorted(lacking)[0]}", path, ", ".join(GENERATIONS))
-                for batch in file.iter_batches(16, columns=GENERATIONS):
+                for batch in file.iter_batches(16, columns=[*GENERATIONS, "instruction"]):
                     for row in batch.to_pylist():
                         if row["edited_image"] and row["edited_image"]["bytes"]:
-                            yield row["hash"], str(row["model"]), row["edited_image"]["bytes"]
+                            instruction = " ".join(str(row.get("instruction") or "").split())
+                            yield row["hash"], instruction, str(row["model"]), row["edited_image"]["bytes"]
         except (pa.ArrowException, OSError) as fault:
             reason = " ".join(str(fault).split())[:80]
             raise MadiError(f"not a whole Parquet file ({reason})", path, do="fetch it again") from None
