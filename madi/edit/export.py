@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from madi import samples, shards
@@ -46,16 +46,15 @@ def run(
     if data is not None:
         official_data.check(layout)
     rows = shards.numbered(edits, EDIT, [*EDIT_KEY, "status", "image"])
-    with staged(out) as folder:
+    with staged(out) as folder, staged(data) if data is not None else nullcontext() as beside:
         for name, row in progress(exported(rows, known, wanted, layout, turns), len(places), f"export {editor}"):
             write(folder / name, row["image"]["bytes"])
             if layout == "geneval":
                 sample = places[name][0]
                 rule = sample.spec().get("geneval", {}) | {"prompt": sample.row["instruction"]}
                 write((folder / name).parents[1] / "metadata.jsonl", json.dumps(rule).encode() + b"\n")
-    if data is not None:
-        with staged(data) as folder:
-            official_data.write(layout, {name: sample for name, (sample, _) in places.items()}, known, folder)
+        if beside is not None:
+            official_data.write(layout, {name: sample for name, (sample, _) in places.items()}, known, beside)
     return len(places)
 
 

@@ -251,6 +251,18 @@ def test_an_export_that_breaks_off_leaves_the_folder_as_it_was(tmp_path, monkeyp
     assert export.run(*where) == 3 and (tmp_path / "out/mine.txt").read_text() == "mine"
 
 
+def test_data_that_cannot_be_written_leave_no_export_either(tmp_path):
+    broken = {"bytes": b"no picture", "path": None}
+    turn = row(0, group_id="magicbrush-100", turn=1, sources=[broken])
+    shards.write(tmp_path / "s.parquet", [turn], records.SAMPLE)
+    shards.write(tmp_path / "e.parquet", edits_of([turn]), records.EDIT)
+    before = sorted(tmp_path.rglob("*"))
+    where = tmp_path / "e.parquet", tmp_path / "s.parquet", "emu_edit", "e", 0, "magicbrush", tmp_path / "out"
+    with pytest.raises(MadiError, match="s0 100-input.png: unreadable image"):
+        export.run(*where, data=tmp_path / "data")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def lay(folder, names, number=0):
     for name in names:
         path = folder / name
@@ -274,9 +286,11 @@ def test_numbers_are_read_with_any_count_of_digits(tmp_path, digits):
 
 def test_two_names_of_one_number_and_folders_of_other_prompts_are_failed_edits(tmp_path):
     lay(tmp_path, ["00007/samples/0000.png", "00007/samples/00000.png", "00008/samples/0000.png"])
+    lay(tmp_path, ["9/samples/0000.png", "00009/samples/0000.png"])
     (tmp_path / "00008/metadata.jsonl").write_text(json.dumps({"tag": "colors", "prompt": "a photo of a cow"}))
     folder = Folder(FolderEditor(path=str(tmp_path), layout="geneval"), SHA)
-    two, other = (folder.edit([work(sample(n, sources=[]))])[0] for n in (7, 8))
+    two, other, again = (folder.edit([work(sample(n, sources=[]))])[0] for n in (7, 8, 9))
+    assert again.reason == "00009/samples/0000.png and 9/samples/0000.png are both there: one must go"
     assert two.image is None and "samples/0000.png" in two.reason and "samples/00000.png" in two.reason
     assert (other.image, other.reason) == (None, "00008/metadata.jsonl is of another prompt")
     (tmp_path / "00008/metadata.jsonl").write_text(json.dumps({"tag": "colors", "prompt": "make  it 8"}))

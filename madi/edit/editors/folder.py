@@ -53,7 +53,7 @@ class Folder:
             case [path]:
                 return self.other_prompt(path, work.sample) or opened(path)
             case several:
-                names = " and ".join(str(path.relative_to(self.root / name.split("/")[0])) for path in several)
+                names = " and ".join(str(path.relative_to(self.root)) for path in several)
                 return Result(None, f"{names} are both there: one must go")
 
     def found(self, name: str) -> list[Path]:
