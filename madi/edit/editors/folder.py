@@ -154,7 +154,7 @@ def listed(folder: Path, layout: str) -> Listed:
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.is_dir():
             found.folders.setdefault(key(layout, path.name), []).append(path)
-        elif path.suffix.lower() in ENDINGS:
+        elif path.suffix.lower() in ENDINGS and path.is_file():
             found.images.setdefault(key(layout, path.stem), []).append(path)
     return found
 
