@@ -37,7 +37,7 @@ from madi.settings import (
     TuneSet,
     Weights,
 )
-from madi.values import Count, Name, Natural, Part, Share
+from madi.values import Count, Name, Natural, NonNegative, Part, Share
 
 PartModel = TypeVar("PartModel", bound=Part)
 OWN_WORDS = {"plans": ("truth", "grammar"), "questions": ("truth", "general"), "judge": ("oracle",)}
@@ -203,13 +203,24 @@ class EditSlice(Part):
 
 
 class JudgeSlice(Part):
-    """`score judge`: who answers about one job's edits (`mllm` None: the oracle), by which protocols."""
+    """`score judge`: who answers about one job's edits (`mllm` None: the oracle), by which protocols, and how often and
+    at which temperature each is asked where that differs from `rollouts` and the model's own."""
 
     job: Name
     judge: Name
     mllm: Identity | None = None
     protocols: dict[AskedSet, list[Protocol]]
     rollouts: Count
+    rollouts_of: dict[Protocol, Count] = {}
+    temperature_of: dict[Protocol, NonNegative] = {}
+
+    def times(self, protocol: str) -> int:
+        """How many rollouts a protocol asks for."""
+        return self.rollouts_of.get(protocol, self.rollouts)
+
+    def temperature(self, protocol: str) -> float:
+        """At which temperature a protocol is asked; 0 for the oracle."""
+        return self.temperature_of.get(protocol, self.mllm.temperature) if self.mllm else 0.0
 
 
 class ScoreSlice(Part):

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import io
 import struct
+from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
@@ -18,6 +19,8 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 DAMAGED = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, struct.error)
 MAX_PIXELS = 64 * 2**20  # 64 Mpx: 8192 x 8192, past any benchmark's picture
 OTHERS = {b"GIF8": "GIF", b"BM": "BMP", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"\0\0\1\0": "ICO"}
+COLOURED = 16  # of 255 between the channels of a pixel: more than JPEG makes of a grey picture
+PURE_WHITE = 250  # of 255 in every channel
 MOST = f"at most {MAX_PIXELS:,} px in all, as 8192x8192"
 
 
@@ -30,15 +33,55 @@ def decode(data: bytes, where: object, least: int | None = None) -> np.ndarray:
     Errors: MadiError naming `where` if the bytes are no image, are cut short, or hold more than 64 Mpx (told from the
     header, before any pixel is decoded).
     """
+
+    def pixels(image: Image.Image) -> np.ndarray:
+        if least is not None:
+            image.draft("RGB", (least, least))
+        return np.array(_plain(ImageOps.exif_transpose(image)))  # a copy: torch wants to own its memory
+
+    return _read(data, where, pixels)
+
+
+def region(data: bytes, where: object) -> np.ndarray:
+    """Region uint8 [H, W, 3] of an encoded mask: 255 where to edit, 0 elsewhere, and nothing between.
+
+    A mask with transparent pixels (MagicBrush: the source with a hole in it) marks the region by its alpha, whatever
+    the picture shows. Any other mask marks it by white: at least half bright in a grey mask (UltraEdit), pure white in
+    a coloured picture, which is the source with the region painted over.
+
+    Errors: as `decode`.
+    """
+    return _read(data, where, lambda image: _marked(ImageOps.exif_transpose(image)))
+
+
+def _marked(image: Image.Image) -> np.ndarray:
+    if image.has_transparency_data:
+        alpha = np.asarray(image.convert("RGBA"))[..., 3]
+        if alpha.min() < 128:
+            return _white(alpha < 128)
+        image = image.convert("RGBA").convert(
+            "RGB"
+        )  # opaque enough: its colours, not what a white ground makes of them
+    shown = np.asarray(_plain(image))
+    if np.ptp(shown, axis=2).max() > COLOURED:
+        return _white(shown.min(axis=2) >= PURE_WHITE)
+    return _white(shown.mean(axis=2) >= 128)
+
+
+def _white(where: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 3], 255 where [H, W] is true."""
+    return np.repeat(where[..., None], 3, axis=2).astype(np.uint8) * 255
+
+
+def _read(data: bytes, where: object, pixels: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
+    """What `pixels` makes of an opened image. Errors: as `decode`."""
     if not data:
         raise MadiError("no image bytes", where, "an encoded image")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise MadiError(f"image of {image.width}x{image.height} px", where, MOST, "make it smaller")
-        if least is not None:
-            image.draft("RGB", (least, least))
-        return np.array(_plain(ImageOps.exif_transpose(image)))  # a copy: torch wants to own its memory
+        return pixels(image)
     except Image.DecompressionBombError as fault:  # Pillow's own limit, past ours
         raise MadiError(str(fault).split(" exceeds")[0], where, MOST, "make it smaller") from None
     except DAMAGED as fault:
@@ -99,8 +142,8 @@ def square(image: np.ndarray, side: int, nearest: bool = False) -> np.ndarray:
 
 
 def blanked(image: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """The image [H,W,3] with its region [H,W,3] (white: at least half bright) in mid-grey."""
-    return np.where(region.mean(2, keepdims=True) >= 128, np.uint8(128), image)
+    """The image uint8 [H,W,3] in mid-grey where its region uint8 [H,W,3], as `region` reads it, is white."""
+    return np.where(region == 255, np.uint8(128), image)
 
 
 def phash(image: np.ndarray) -> str:

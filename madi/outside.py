@@ -79,6 +79,13 @@ def published_files(config: Config, name: str) -> dict[str, str]:
     return {own[key]: one.files or f"results/{config.name}/fetched/{key}.json" for key, one in found.items()}
 
 
+def captions(config: Config, name: str) -> list[str]:
+    """The file of captions that a benchmark is read with, once it is there: a plan needs none, and `data prepare` says
+    what is missing."""
+    path = getattr(source(config, name), "captions", None)
+    return [path] if path and Path(path).exists() else []
+
+
 def model_files(config: Config, name: str, below: str = "") -> list[str]:
     """What a job that loads a model has as input: the files of its folder, or the manifest of one that is fetched."""
     if name in config.model.hub:

@@ -44,8 +44,8 @@ class Sample:
         return images.decode(self.row["target"]["bytes"], self._at("target"), least) if self.row["target"] else None
 
     def region(self) -> np.ndarray | None:
-        """Where to edit, uint8 [H,W,3] (white); None if the sample does not say."""
-        return images.decode(self.row["region"]["bytes"], self._at("region")) if self.row["region"] else None
+        """Where to edit, uint8 [H,W,3]: 255 there and 0 elsewhere; None if the sample has no mask."""
+        return images.region(self.row["region"]["bytes"], self._at("region")) if self.row["region"] else None
 
     def spec(self) -> dict:
         """What the sample's `spec` says; empty if it has none."""

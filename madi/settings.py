@@ -8,7 +8,7 @@ from madi.editors import Editor
 from madi.values import Count, Hub, Name, Natural, NonNegative, Part, Positive, Share, worded
 
 BenchmarkName = Literal["emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
-Protocol = Literal["five_questions", "five_again", "complex_edit", "idea_bench", "viescore"]
+Protocol = Literal["five_questions", "five_again", "complex_edit", "idea_bench", "idea_bench_official", "viescore"]
 AskedSet = Literal["validation", "emu_edit", "magicbrush", "complex_edit", "idea_bench", "geneval"]
 
 
@@ -53,9 +53,11 @@ class TuneSet(Part):
 
 
 class BenchmarkSet(Part):
-    """One benchmark: how many samples (turns, for magicbrush), and the complexity levels of a compound. Its scenes, or
+    """One benchmark: how many samples (turns, for magicbrush), and the complexity levels of a compound. captions: of
+    magicbrush's hub, which has none: the zip that has them (val.zip), or a folder with what is in it. Its scenes, or
     its published form (`files`, `hub` or `url`), of which `samples` are chosen by the scale's seed; `split`:
-    emu_edit's (`test`), complex_edit's (`test_real`)."""
+    emu_edit's (`test`), complex_edit's (`test_real`), idea_bench's kind of task (`I2I`; `auto`: the cases of its
+    automatic evaluation)."""
 
     reader: Literal["scenes", "emu_edit", "magicbrush", "magicbrush_zip", "complex_edit", "idea_bench", "geneval"]
     samples: Count
@@ -64,11 +66,14 @@ class BenchmarkSet(Part):
     hub: Hub | None = None
     url: Address | None = None
     split: str | None = None
+    captions: str | None = None
 
     @model_validator(mode="after")
     def _somewhere(self) -> "BenchmarkSet":
         if places(self) != (self.reader != "scenes"):
             raise ValueError("one of files, hub and url with a published reader, and none with scenes")
+        if self.captions and self.reader != "magicbrush":
+            raise ValueError("`captions` with reader magicbrush, and with no other")
         return self
 
 
@@ -372,12 +377,15 @@ class GenEval(Part):
 
 class Score(Part):
     """judge: the scenes' `oracle`, or the name of one of `mllms`, that answers by these `protocols` of each set asked,
-    `rollouts` times each. batch: pictures that are embedded at once; device: of CLIP, DINO and the models of
-    `model.more`, in float32."""
+    `rollouts` times each. rollouts_of, temperature_of: of single protocols, where they differ (Complex-Edit's authors
+    take 20 rollouts at temperature 1). batch: pictures that are embedded at once; device: of CLIP, DINO and the models
+    of `model.more`, in float32."""
 
     judge: Name
     protocols: dict[AskedSet, list[Protocol]]
     rollouts: Count = 1
+    rollouts_of: dict[Protocol, Count] = {}
+    temperature_of: dict[Protocol, NonNegative] = {}
     geneval: GenEval = GenEval()
     batch: Count
     device: Literal["cpu", "cuda"] = "cpu"

@@ -138,8 +138,13 @@ def judge_slice(config: Config, job: model.EditSlice) -> model.JudgeSlice:
     """Who judges one job's edits, and by which protocols of the sets that it edits."""
     sets = sets_of(job.asks)
     mine = {name: found for name, found in config.score.protocols.items() if name in sets}
-    judge, rollouts = config.score.judge, config.score.rollouts
-    return model.JudgeSlice(job=job.job, judge=judge, mllm=identity(config, judge), protocols=mine, rollouts=rollouts)
+    asked, score = {protocol for found in mine.values() for protocol in found}, config.score
+    own = {
+        name: {protocol: value for protocol, value in getattr(score, name).items() if protocol in asked}
+        for name in ("rollouts_of", "temperature_of")
+    }
+    who = {"judge": score.judge, "mllm": identity(config, score.judge)}
+    return model.JudgeSlice(job=job.job, **who, protocols=mine, rollouts=score.rollouts, **own)
 
 
 def judge_name(config: Config) -> str:

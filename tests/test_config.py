@@ -164,6 +164,7 @@ def changed(demo, **edits):
         ("data__benchmarks__geneval__samples", 13, {"data/geneval", "tables"}),
         ("prompts__plans__share", 0.4, {"prompts", "tables"}),
         ("tables__resamples", 10, {"tables"}),
+        ("score__rollouts_of", {"viescore": 2}, set()),  # a protocol that is not asked
         ("edit__asks__idea_bench__seeds", [0, 1], {"edits/omnigen", "edits/magd_ep", "edits/references", "tables"}),
     ],
 )

@@ -42,6 +42,55 @@ def test_decode_gives_rgb_upright(picture):
         assert images.decode(encoded(turned.convert(mode)), "x").shape == (20, 30, 3)
 
 
+HOLE = np.zeros((20, 30), bool)
+HOLE[5:12, 8:20] = True
+
+
+def masks(photo):
+    """The same region in every form that sets publish one in, by name."""
+    grey = Image.fromarray((HOLE * 255).astype(np.uint8))
+    noisy = np.where(HOLE, 200, 60).astype(np.uint8)
+    hidden = np.dstack([photo, np.where(HOLE, 0, 255).astype(np.uint8)])
+    soft = np.dstack([photo, np.where(HOLE, 40, 230).astype(np.uint8)])
+    palette = Image.fromarray(photo).quantize(16)
+    index = np.asarray(palette) + 1
+    index[HOLE] = 0
+    indexed = Image.fromarray(index)
+    indexed.putpalette([9, 9, 9, *palette.getpalette()])
+    opaque = np.dstack([np.asarray(grey.convert("RGB")), np.full(HOLE.shape, 255, np.uint8)])
+    painted = np.where(HOLE[..., None], 255, photo // 2 + 110).astype(np.uint8)
+    return {
+        "grey": encoded(grey),
+        "one bit": encoded(grey.convert("1")),
+        "16 bits": encoded(Image.fromarray(np.where(HOLE, 65535, 0).astype(np.uint16))),
+        "JPEG": encoded(Image.fromarray(noisy).convert("RGB"), "JPEG"),
+        "RGBA, transparent where to edit": encoded(Image.fromarray(hidden)),
+        "half transparent": encoded(Image.fromarray(soft)),
+        "palette": encoded(indexed.convert("P"), transparency=0),
+        "WebP": encoded(Image.fromarray(hidden), "WEBP", lossless=True),
+        "RGBA, black and white": encoded(Image.fromarray(opaque)),
+        "the source, painted white": encoded(Image.fromarray(painted)),
+    }
+
+
+@pytest.mark.parametrize("bright", [False, True])
+@pytest.mark.parametrize("form", list(masks(np.zeros((20, 30, 3), np.uint8))))
+def test_a_region_is_the_same_in_every_form_and_over_any_picture(picture, form, bright):
+    photo = picture // 4 + (190 if bright else 0)
+    region = images.region(masks(photo)[form], "x")
+    assert region.dtype == np.uint8 and region.shape == (20, 30, 3) and set(np.unique(region)) == {0, 255}
+    wrong = (region[..., 0] == 255) != HOLE
+    assert not wrong.any() if form != "JPEG" else wrong.mean() < 0.02
+    assert (images.blanked(photo, region)[~HOLE] == photo[~HOLE]).all() or form == "JPEG"
+
+
+def test_a_region_of_the_whole_picture_is_white_and_damage_is_named(picture):
+    gone = np.dstack([picture, np.zeros((20, 30), np.uint8)])
+    assert (images.region(encoded(Image.fromarray(gone)), "x") == 255).all()
+    with pytest.raises(MadiError, match="^s.parquet row 1 column region: unreadable image"):
+        images.region(b"no image", "s.parquet row 1 column region")
+
+
 @pytest.mark.parametrize("data", [b"", b"no image", b"\x89PNG\r\n\x1a\n", None])
 def test_what_is_no_image_is_named(data):
     with pytest.raises(MadiError, match="samples.parquet row 3 column target: .*image"):

@@ -46,6 +46,7 @@ class Request:
     they are let go once it is answered.
 
     rollout: tells apart repeated askings of the same. truth: what an oracle knows; no model is told, no key holds it.
+    temperature: to sample at, instead of the model's own.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Request:
     system: str = ""
     rollout: int = 0
     truth: object = None
+    temperature: float | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def schema_of(schema: type[Answer]) -> dict:
 
 def key_of(request: Request, who: dict) -> str:
     """SHA-256 over all that an answer may depend on. who: model, revision, temperature and the like."""
+    who = who if request.temperature is None else who | {"temperature": request.temperature}
     told = {
         "images": [hashlib.sha256(image).hexdigest() for image in request.images],
         "prompt": request.prompt,

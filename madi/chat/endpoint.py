@@ -133,7 +133,8 @@ class Endpoint:
             system += f"\n\nAnswer with one JSON object of this schema and nothing else: {json.dumps(schema)}"
             form = {"response_format": {"type": "json_object"}} if asked.structured == "json_object" else {}
         messages = [{"role": "system", "content": system}, {"role": "user", "content": content}]
-        limits = {asked.max_tokens_as: asked.max_tokens, "temperature": asked.temperature}
+        temperature = asked.temperature if request.temperature is None else request.temperature
+        limits = {asked.max_tokens_as: asked.max_tokens, "temperature": temperature}
         return {"model": asked.model, "messages": messages, **limits, **form}
 
     def _said(self, answer, request: Request) -> Said:

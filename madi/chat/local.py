@@ -68,7 +68,8 @@ class Local:
         key = f"{words}{request.rollout}"
         self.asked[key] += 1  # another try is another sample
         torch.manual_seed(int(hashlib.sha256(f"{key}{self.asked[key]}".encode()).hexdigest()[:8], 16))
-        sampled = {"do_sample": True, "temperature": self.settings.temperature} if self.settings.temperature else {}
+        temperature = self.settings.temperature if request.temperature is None else request.temperature
+        sampled = {"do_sample": True, "temperature": temperature} if temperature else {}
         options = {"max_new_tokens": self.settings.max_tokens} | (sampled or {"do_sample": False})
         with torch.no_grad():
             made = self.model.generate(**inputs, **options)[0]

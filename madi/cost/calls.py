@@ -15,12 +15,13 @@ from madi.cost.shapes import sources
 from madi.cost.told import Told
 from madi.mllms import Mllm
 from madi.prompts import plan, questions
-from madi.score.judges import complex_edit, five, idea_bench, viescore
+from madi.score.judges import complex_edit, five, idea_bench, idea_bench_official, viescore
 
 CHARACTERS, TILE_PX, TILE, SMALL_PX = 4, 768, 258, 384
 INSTRUCTION = 80  # characters of an instruction or caption
 FIVE = 5 * 350  # characters of five questions with their answers
-ITEMS = 6 * 100  # of six yes/no items
+ITEMS = 6 * 450  # of six yes/no items with what 0 and 1 points stand for: eval.json has about 3 kB
+PROMPT = 1500  # of one of a case's own prompts: auto_eval.jsonl has 7 to 10 kB for six
 SECONDS = 3.0  # a call, from sending it to its answer
 
 
@@ -50,6 +51,7 @@ KINDS = {
     ),
     "viescore": Kind(_text(viescore.SYSTEM, viescore.CONSISTENCY, viescore.QUALITY) // 2, 1, False, 150),
     "idea_bench": Kind(_text(idea_bench.SYSTEM, idea_bench.ASK) + ITEMS, 1, True, 50),
+    "idea_bench_official": Kind(_text(idea_bench_official.SYSTEM, idea_bench_official.ASK) + PROMPT, 1, True, 60),
 }
 HALF = {"complex_edit", "viescore"}  # every other call shows the source
 

@@ -67,6 +67,8 @@ class Counts:
         elif of is not None:
             grouped = levels(name, of)
         spec = {"items": ITEMS} if name == "idea_bench" else {}
+        if name == "idea_bench" and not outside.scenes(self.config, name):
+            spec["prompts"] = ITEMS  # at the most: of I2I's tasks two are of the automatic evaluation
         spec |= {"ops": []} if outside.scenes(self.config, name) and sources(name) else {}
         found = {}
         for number in range(self.samples(name)):
@@ -87,7 +89,8 @@ class Counts:
         """Calls of the judge by job, benchmark and protocol; each edit is asked about by its benchmark's protocols."""
         score, editors = self.config.score, self.config.edit.editors
         told = {"judge": score.judge, "mllm": settle.identity(self.config, score.judge)}
-        job = JudgeSlice(job="all", protocols=score.protocols, rollouts=score.rollouts, **told)
+        told |= {"rollouts": score.rollouts, "rollouts_of": score.rollouts_of}
+        job = JudgeSlice(job="all", protocols=score.protocols, **told)
         asked: dict[tuple, list] = {}
         found: Counter[tuple[str, str, str]] = Counter()
         for work in (work for works in self.batches for work in works):
@@ -96,7 +99,7 @@ class Counts:
                 edit = {"benchmark": work.benchmark, "pause": work.pause, "seed": work.seed}
                 asked[kind] = protocols(job, edit, work.sample)
             for protocol in asked[kind]:
-                times = 1 if protocol.NAME == "truth" else score.rollouts
+                times = 1 if protocol.NAME == "truth" else job.times(protocol.NAME)
                 found[job_of(editors, work.editor), work.benchmark, protocol.NAME] += protocol.CALLS * times
         return found
 

@@ -1,4 +1,4 @@
-"""Prepares one set: reads it, checks every sample, drops duplicates and leaks, and writes the samples.
+"""Prepares one set: reads it, checks every sample, drops leaks and (but for benchmarks) duplicates, and writes it.
 
 Rows stream: a few dozen are in memory at a time, whatever the set's size; of all there were, ids and hashes stay.
 """
@@ -19,6 +19,7 @@ from madi.data.tally import Tally
 from madi.errors import MadiError
 from madi.progress import progress, say
 from madi.samples import Sample
+from madi.settings import BenchmarkSet
 
 
 def run(job: DataSlice, out: Path, against: dict[str, Path], report: Path | None, folders: dict[str, Path]) -> None:
@@ -29,7 +30,8 @@ def run(job: DataSlice, out: Path, against: dict[str, Path], report: Path | None
     whole (a published one is rejected and counted), and if more than 5 % of the samples leak.
     """
     told = job.model_dump(mode="json", exclude={"threads"})
-    made = parts.Parts(out, parts.key_of(told, [*against.values(), *folders.values()]))
+    captions = [Path(path)] if (path := getattr(job.source, "captions", None)) else []
+    made = parts.Parts(out, parts.key_of(told, [*against.values(), *folders.values(), *captions]))
     if made.shards:
         say(f"{job.set}: going on after {made.tally.samples} samples in {len(made.shards)} shards")
     shown = leaks.Shown({name: samples.stream(path) for name, path in against.items()})
@@ -85,7 +87,7 @@ def kept(job: DataSlice, shown: leaks.Shown, tally: Tally, folders: dict[str, Pa
         hit = next((hit for picture in found if (hit := shown.find(picture)) is not None), None)
         if hit:
             tally.leaks.append(hit)
-        elif content(row) in seen.contents:
+        elif content(row) in seen.contents and not published_benchmark(job):
             tally.duplicates.append(sample.id)
         else:
             tally.kept[name] += 1
@@ -134,6 +136,12 @@ def fits(region: np.ndarray, source: np.ndarray) -> bool:
     return abs(region.shape[0] * source.shape[1] - region.shape[1] * source.shape[0]) <= max(
         *region.shape, *source.shape
     )
+
+
+def published_benchmark(job: DataSlice) -> bool:
+    """Whether a set is a benchmark as published: it keeps every row, since its authors' script averages over them all
+    (Emu Edit asks one edit of one picture under two tasks)."""
+    return isinstance(job.source, BenchmarkSet) and job.source.reader != "scenes"
 
 
 def asked_for(job: DataSlice) -> dict[str, int | None]:

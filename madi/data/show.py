@@ -57,7 +57,7 @@ class Facts:
         if row["region"]:
             self.regions += 1
             if len(self.areas) < AREAS:
-                self.areas.append(float((sample.region().mean(2) >= 128).mean()))
+                self.areas.append(float((sample.region() == 255).mean()))
 
     def table(self) -> list[tuple[str, str]]:
         """What there is to say, line by line."""

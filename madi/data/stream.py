@@ -27,7 +27,6 @@ READERS: dict[str, Reader] = {
     "magicbrush_zip": magicbrush.zipped,
     "aurora": aurora.read,
     "pairs": pairs.read,
-    "idea_bench": idea_bench.read,
     "geneval": geneval.read,
 }
 
@@ -68,6 +67,10 @@ def reader_of(source) -> Reader:
     if source.reader == "complex_edit":
         levels = source.levels or complex_edit.LEVELS
         return partial(complex_edit.read, levels=levels, split=source.split or "test_real")
+    if getattr(source, "captions", None):
+        return partial(magicbrush.read, captions=Path(source.captions))
+    if source.reader == "idea_bench":
+        return partial(idea_bench.read, wanted=source.split or "I2I")
     return READERS[source.reader]
 
 

@@ -7,8 +7,8 @@ complex-edit  <complexity>/<row, 4 digits>.png
 idea-bench    <case>/0001.jpg
 plain         <sample id>.png, with _pause<n> and _seed<n> where they are not 0
 
-What is exported is PNG under every name, so that nothing is lost: an image is what its content says, whatever its
-ending.
+Exported images are PNG under every name, so that nothing is lost: an image is what its content says, whatever its
+ending. In a layout of numbers a name may be read with any number of digits: GenEval's own script writes five.
 """
 
 from __future__ import annotations
@@ -18,26 +18,41 @@ from madi.errors import MadiError
 from madi.samples import Sample
 
 FINAL = ("geneval", "magicbrush", "complex-edit", "idea-bench")  # layouts that have one place a sample and seed
+NUMBERED = ("geneval", "complex-edit")  # layouts whose names are numbers
 
 
 def place(layout: str, sample: Sample, pause: int, seed: int, turns: Turns = "given") -> str:
     """The path of an edit below a layout's folder. Errors: MadiError for a sample that the layout has no place for."""
-    row, number = sample.row, sample.row["origin"]["row"]
+    row = sample.row
     if layout == "plain":
         more = "".join(f"_{name}{value}" for name, value in (("pause", pause), ("seed", seed)) if value)
         return f"{safe(sample.id)}{more}.png"
     if layout == "geneval" and not sample.count:
-        return f"{number:05}/samples/{seed:04}.png"
+        return f"{number_of(sample):05}/samples/{seed:04}.png"
     if layout == "magicbrush" and row["turn"]:
-        session = safe(row["group_id"].removeprefix("magicbrush-"))
         kind = "" if row["turn"] == 1 else {"given": "inde_", "own": "iter_"}[turns]
-        return f"{session}/{session}_{kind}{row['turn']}.png"
+        return f"{session_of(sample)}/{session_of(sample)}_{kind}{row['turn']}.png"
     if layout == "complex-edit" and row["complexity"]:
-        return f"{row['complexity']}/{number:04}.png"
+        return f"{row['complexity']}/{number_of(sample):04}.png"
     if layout == "idea-bench":
         return f"{safe(sample.id.removeprefix('idea_bench-'))}/0001.jpg"
     where = f"{sample.file} row {sample.number}"
     raise MadiError(f"{sample.id} has no place in the layout {layout}", where, "a layout of its benchmark, or plain")
+
+
+def number_of(sample: Sample) -> int:
+    """The place of a sample's row in its published split, over all its files."""
+    return sample.spec().get("index", sample.row["origin"]["row"])
+
+
+def session_of(sample: Sample) -> str:
+    """The name of a turn's MagicBrush session."""
+    return safe(sample.row["group_id"].removeprefix("magicbrush-"))
+
+
+def key(layout: str, name: str) -> str | int:
+    """What names in a layout are compared by: a number however many digits it is written with, else the name."""
+    return int(name) if layout in NUMBERED and name.isascii() and name.isdigit() else name
 
 
 def safe(name: str) -> str:

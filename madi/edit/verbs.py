@@ -63,10 +63,14 @@ def export(
     pause: int = typer.Option(0, min=0, help="At which pause count."),
     seed: int | None = typer.Option(None, min=0, help="At which seed; else at all, where a layout has room for them."),
     turns: TurnsName = typer.Option(TurnsName.given, help="What the editor's later turns edited (MagicBrush's names)."),
+    data: Path | None = typer.Option(
+        None,
+        help="Folder for what the official script reads beside the images, of these samples alone: sources and "
+        "instructions (complex-edit), true images and captions (magicbrush).",
+    ),
 ) -> None:
-    """Write edits as image files, in a benchmark's official layout."""
+    """Write edits as image files, in a benchmark's official layout. A refused export writes nothing."""
     from madi.edit.export import run
-    from madi.options import folder_for
 
-    count = run(edits, samples, benchmark, editor, pause, layout.value, folder_for(out, "--out"), turns.value, seed)
-    print(f"written: {count} images to {out}")
+    count = run(edits, samples, benchmark, editor, pause, layout.value, out, turns.value, seed, data)
+    print(f"written: {count} images to {out}" + (f", and their data to {data}" if data else ""))

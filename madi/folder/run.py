@@ -26,7 +26,7 @@ from madi.score import shard
 from madi.settings import GenEval
 
 RESAMPLES, SEED = 10_000, 0
-WHOLE = "all"
+WHOLE, CLEAN = "all", "clean captions"
 MACRO = ("geneval_correct",)  # whose mean is over GenEval's tags, as its summary has it
 
 
@@ -74,6 +74,7 @@ def run(asked: Asked, out: Path) -> pd.DataFrame:
     frame = shards.frame(out / "scores.parquet", SCORE)
     frame["group_id"] = frame["sample_id"].map({key: one.row["group_id"] for key, one in found.items()})
     frame["task"] = frame["sample_id"].map({key: task_of(one) for key, one in found.items()})
+    frame["clean"] = frame["sample_id"].map({key: captions_clean(one) for key, one in found.items()})
     table = pd.DataFrame(lines(frame))
     table.to_csv(out / "table.csv", index=False)
     return table
@@ -117,12 +118,20 @@ def task_of(sample: samples.Sample) -> str:
     return row["task"] or (f"level {row['complexity']}" if row["complexity"] else "none")
 
 
+def captions_clean(sample: samples.Sample) -> bool:
+    """Whether a sample's captions describe its pictures, as its reader says (Emu Edit's does)."""
+    return sample.spec().get("captions", "clean") == "clean"
+
+
 def lines(frame: pd.DataFrame) -> list[dict]:
-    """A line a metric for all samples, then one a task."""
+    """A line a metric for all samples, one for those with clean captions if others have none, then one a task."""
     found = []
     for (metric, against), some in frame.groupby(["metric", "against"], sort=False):
         parts = {task: mine for task, mine in some.groupby("task")}
-        found.append(line(metric, against, WHOLE, some, parts if metric in MACRO else None))
+        macro_of = parts if metric in MACRO else None
+        found.append(line(metric, against, WHOLE, some, macro_of))
+        if not some["clean"].all():
+            found.append(line(metric, against, CLEAN, some[some["clean"]]))
         if len(parts) > 1:
             found += [line(metric, against, task, mine) for task, mine in parts.items()]
     return found
@@ -166,13 +175,14 @@ def sums_of(some: pd.DataFrame) -> stats.Sums:
     return stats.group_sums(there["value"].to_numpy(float), there["group_id"].to_numpy(str))
 
 
-def shown(table: pd.DataFrame, tasks: Sequence[str] = (WHOLE,)) -> str:
+def shown(table: pd.DataFrame, tasks: Sequence[str] = (WHOLE, CLEAN)) -> str:
     """The table for a person; below it why a metric has no number at all."""
     rows, lost = [], []
     for one in table[table["task"].isin(tasks)].to_dict("records"):
         mean = "-" if pd.isna(one["mean"]) else f"{one['mean']:.4f}"
         interval = "" if pd.isna(one["low"]) else f"[{one['low']:.4f}, {one['high']:.4f}]"
-        told = {"metric": f"{one['metric']} ({one['against']})", "mean": mean, "95 %": interval}
+        of = f", {CLEAN}" if one["task"] == CLEAN else ""
+        told = {"metric": f"{one['metric']} ({one['against']}{of})", "mean": mean, "95 %": interval}
         rows.append(told | {name: one[name] for name in ("n", "excluded", "missing", "backend")})
         if one["missing"] and not one["n"]:
             lost.append(f"{told['metric']}: {one['reason']}")

@@ -13,11 +13,13 @@ from madi.mllms import Mllm
 from madi.progress import say
 from madi.records import ANSWER, EDIT
 from madi.samples import Sample
-from madi.score.judges import again, complex_edit, five, idea_bench, oracle, truth, viescore
+from madi.score.judges import again, complex_edit, five, idea_bench, idea_bench_official, oracle, truth, viescore
 from madi.score.judges.asking import Asking, Case
 from madi.score.rows import by_sample, edits_of, image_of
 
-PROTOCOLS = {protocol.NAME: protocol for protocol in (five, again, complex_edit, idea_bench, viescore)}
+PROTOCOLS = {
+    protocol.NAME: protocol for protocol in (five, again, complex_edit, idea_bench, idea_bench_official, viescore)
+}
 
 
 def run(
@@ -39,7 +41,7 @@ def run(
     keys, of = edits_of(edits, asked)
     chat = chats.chat_with(mllm, cache, oracle.NAME, oracle.REVISION)
     calls = sum(
-        protocol.CALLS * job.rollouts
+        protocol.CALLS * job.times(protocol.NAME)
         for key, sample in zip(keys, of)
         for protocol in protocols(job, key, sample)
         if key["status"] == "ok"
@@ -84,15 +86,18 @@ def rows(job: JudgeSlice, chat: chats.Chat, found: Iterator[Case], calls: int) -
     def requests():
         for case in found:
             for protocol in protocols(job, case.edit, case.sample):
-                for asking in protocol.askings(case, job.rollouts):
+                for asking in protocol.askings(case, job.times(protocol.NAME)):
                     waiting.append(asking)
                     if asking.request is not None:
+                        asking.request.temperature = job.temperature_of.get(protocol.NAME)
                         yield asking.request
 
-    temperature = job.mllm.temperature if job.mllm else 0.0
+    def answered(asking: Asking, reply=None) -> Iterator[dict]:
+        return asking.rows(reply, job.judge, job.temperature(asking.protocol))
+
     for request, reply in chat.ask(requests(), calls, f"judge {job.job}"):
         while waiting[0].request is not request:
-            yield from waiting.popleft().rows(None, job.judge, temperature)
-        yield from waiting.popleft().rows(reply, job.judge, temperature)
+            yield from answered(waiting.popleft())
+        yield from answered(waiting.popleft(), reply)
     while waiting:
-        yield from waiting.popleft().rows(None, job.judge, temperature)
+        yield from answered(waiting.popleft())

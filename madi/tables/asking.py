@@ -60,6 +60,7 @@ def query_of(ask: Ask, source: Source) -> Query | None:
         where=ask.where.model_dump(exclude_none=True) if ask.where else {},
         scale=100.0 if metric.percent else 1.0,
         rate=metric.rate or ask.statistic == "recall",
+        by_task=metric.by_task,
     )
 
 

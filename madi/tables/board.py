@@ -36,6 +36,7 @@ class Query(BaseModel):
     where: dict[str, list] = {}
     scale: float = 1.0
     rate: bool = False
+    by_task: bool = False  # the mean of the tasks' means, instead of that of all samples
 
 
 @dataclass
@@ -98,7 +99,9 @@ class Board:
         self.groups: dict[str, dict[str, str]] = {}
         for benchmark, sample, group in zip(samples["benchmark"], samples["sample_id"], samples["group_id"]):
             self.groups.setdefault(benchmark, {})[sample] = group
-        self.edits["tag"] = [tag_of(spec) for spec in found["spec"]]
+        specs = {spec: (tag_of(spec), captions_of(spec)) for spec in set(found["spec"])}
+        for place, name in enumerate(("tag", "captions")):
+            self.edits[name] = [specs[spec][place] for spec in found["spec"]]
         self.keys = {name: self.edits[name].to_numpy() for name in self.edits}
         keys = (self.keys[name].tolist() for name in ("benchmark", "editor", "pause", "seed"))
         self.asked = set(zip(*keys))  # what was tried on at least one sample
@@ -144,6 +147,8 @@ class Board:
         barred = np.array([any(status[row] == "excluded" for _, status, _ in parts) for row in picked], bool)
         values_U, weights_U = combine(values_UK[whole], query.combine)
         keep = picked[whole][weights_U > 0]
+        if query.by_task:
+            weights_U[weights_U > 0] /= self._sharing(keep)
         undecided = {why: rows_UC.max(axis=1, initial=-1)[undecided_U == why] for why in ("excluded", "missing")}
         return Units(
             samples=self.keys["sample_id"][keep].astype(str),
@@ -157,6 +162,11 @@ class Board:
             asked=self._samples(rows_UC.max(axis=1, initial=-1)),
             scores=self._lineage(used),
         )
+
+    def _sharing(self, rows: np.ndarray) -> np.ndarray:
+        """How many of these rows are of each row's task."""
+        tasks = pd.Series(list(zip(self.keys["tag"][rows], self.keys["task"][rows])))
+        return tasks.map(tasks.value_counts()).to_numpy(float)
 
     def tags(self, query: Query) -> set[str]:
         """Tags of the samples that a query is about."""
@@ -270,7 +280,12 @@ def named(row: pd.Series) -> str:
     return f"{row['editor']}/{row['benchmark']}/{row['sample_id']}/pause {row['pause']}/seed {row['seed']}"
 
 
+def captions_of(spec: object) -> str:
+    """`clean`, or what is wrong with a sample's captions, as its reader says (Emu Edit's does)."""
+    return json.loads(spec).get("captions", "clean") if isinstance(spec, str) else "clean"
+
+
 def tag_of(spec: object) -> str:
-    """GenEval's tag in a sample's spec, empty for other samples."""
-    rule = json.loads(spec).get("geneval") if isinstance(spec, str) else None
-    return rule["tag"] if rule else ""
+    """What a macro mean is over, in a sample's spec: GenEval's tag, IDEA-Bench's category; empty for other samples."""
+    told = json.loads(spec) if isinstance(spec, str) else {}
+    return told["geneval"]["tag"] if told.get("geneval") else told.get("category") or ""

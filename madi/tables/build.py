@@ -30,7 +30,8 @@ def estimate(query: Query, units: Units, source: Source) -> tuple[float | None, 
     """Value and 95 % interval of a cell from its units."""
     strata = strata_of(query, units)
     if query.statistic == "macro":
-        if not strata or set(strata) != source.board.tags(query):
+        wanted = set(query.where["tag"]) if "tag" in query.where else source.board.tags(query)
+        if not strata or set(strata) != wanted:
             return None, None  # a mean over fewer tags is another number
         value = float(np.mean([sums.ratio for sums in strata.values()]))
         return value, stats.macro_interval(strata, source.resamples, source.seed)

@@ -41,6 +41,7 @@ class Metric(Strict):
     rate: bool = False  # 0/1 scores: Wilson's interval
     statistic: Literal["mean", "macro"] = "mean"  # of cells that ask for none: see Ask.statistic
     higher_is_better: bool = True
+    by_task: bool = False  # the mean of the tasks' means, instead of that of all samples
 
 
 class Threshold(Strict):
@@ -79,7 +80,8 @@ class Fact(Strict):
 class Where(Strict):
     task: list[str] | None = None
     complexity: list[int] | None = None
-    tag: list[str] | None = None  # GenEval's
+    tag: list[str] | None = None  # GenEval's tags, IDEA-Bench's categories; a macro mean needs all that are named
+    captions: list[str] | None = None  # clean: samples whose captions describe their pictures (Emu Edit)
     last_turn: list[bool] | None = None  # of a session; samples that stand alone are their own last
 
 
@@ -102,7 +104,7 @@ class Ask(Strict):
     among: Literal["all", "scaled"] | None = None  # scaled: samples edited with pauses, if fewer
     judgements: Literal["best"] | None = None  # of the same edit judged several times, the best (see Metric.best)
     select: Select | None = None
-    statistic: Literal["mean", "recall", "macro"] | None = None  # macro: unweighted mean over GenEval's tags
+    statistic: Literal["mean", "recall", "macro"] | None = None  # macro: unweighted mean over tags
     where: Where | None = None
     fact: Fact | None = None
     run: str | None = None

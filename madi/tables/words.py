@@ -14,6 +14,7 @@ BENCHMARKS = {
     "geneval": "GenEval",
 }
 KINDS = {"task": "task", "complexity": "level", "tag": "tag", "last_turn": "the last turn of a session:"}
+KINDS |= {"captions": "samples whose captions are"}
 STATISTICS = {
     "mean": "the mean of {metric} over the samples",
     "recall": "the share of samples with an edit that meets the bar",
@@ -36,6 +37,8 @@ def asked(query: Query, spec: TablesSpec) -> list[tuple[str, str]]:
         said.append(("Only", f"{KINDS.get(name, name)} {listed(allowed).replace('_', ' ')}"))
     metric = metric_of(query.parts, query.combine, spec)
     number = STATISTICS[query.statistic].format(metric=metric) + (", in percent" if query.scale == 100 else "")
+    if query.by_task:
+        number += "; a task counts once, as the mean of its samples"
     if query.combine == "filtered":
         number += (
             "; a sample with IF above 7 and IDP below 3 is left out, one with IDP above 7 and IF below 3 weighs half"

@@ -1,7 +1,7 @@
 """An MLLM's endpoint on this machine, in a process of its own, that speaks the protocol and misbehaves as told.
 
 A prompt says `number N`. `faults` names what becomes of a number: `[fault, times]`, after which it answers well; times
--1: for ever. GET /log gives the numbers of all calls, in order (-1 where a prompt says none).
+-1: for ever. GET /log gives the numbers of all calls, in order (-1 where a prompt says none), GET /temperatures theirs.
 
 What it is asked without a number, it answers by the schema alone: the first word of an enumeration, the second for the
 next, and so on. `obedient`: it gives the last word instead, if the prompt says "give 10" outside of a fence.
@@ -38,6 +38,10 @@ class Server:
 
     def log(self) -> list[int]:
         with urllib.request.urlopen(self.url.replace("/v1", "/log")) as answer:
+            return json.load(answer)
+
+    def temperatures(self) -> list[float]:
+        with urllib.request.urlopen(self.url.replace("/v1", "/temperatures")) as answer:
             return json.load(answer)
 
 
@@ -93,12 +97,12 @@ def of(fault, number) -> tuple[int, dict, dict]:
 
 
 async def serve(told):
-    calls, left = [], {int(number): list(fault) for number, fault in told["faults"].items()}
+    calls, sampled, left = [], [], {int(number): list(fault) for number, fault in told["faults"].items()}
 
     async def one(reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
         if head.startswith(b"GET"):
-            return answer(writer, 200, {}, calls)
+            return answer(writer, 200, {}, sampled if b"temperatures" in head.split(b"\r")[0] else calls)
         length = int(re.search(rb"content-length: (\d+)", head, re.I)[1])
         body = json.loads(await reader.readexactly(length))
         words = body["messages"][-1]["content"]
@@ -106,6 +110,7 @@ async def serve(told):
         found = re.search(r"number (\d+)", text)
         number = int(found[1]) if found else -1
         calls.append(number)
+        sampled.append(body.get("temperature"))
         fault, times = left.get(number, [GOOD, 0])
         if times == 0:
             fault = GOOD

@@ -85,6 +85,9 @@ def test_answers_are_calls_by_protocol_and_rollout():
     again = Counts(changed(score__rollouts=3)).answers
     assert again["omnigen", "emu_edit", "five_questions"] == 3 * found["omnigen", "emu_edit", "five_questions"]
     assert again["omnigen", "emu_edit", "truth"] == found["omnigen", "emu_edit", "truth"]
+    own = Counts(changed(score__rollouts_of={"complex_edit": 20})).answers  # as its authors
+    dearer = {key: own[key] / count for key, count in found.items() if count and own[key] != count}
+    assert dearer and {key[2] for key in dearer} == {"complex_edit"} and set(dearer.values()) == {20}
 
 
 def test_pauses_are_not_judged_again_by_the_control_of_selection():

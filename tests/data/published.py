@@ -44,6 +44,16 @@ def mask(side=48) -> bytes:
     return file.getvalue()
 
 
+def holed(seed=0, side=48, bright=True) -> bytes:
+    """A mask as MagicBrush holds it: the source, transparent where `mask` is white. What is below the hole is kept."""
+    image = np.dstack([pixels(seed, side), np.full((side, side), 255, np.uint8)])
+    image[..., :3] = image[..., :3] // 4 + (190 if bright else 0)
+    image[side // 4 : side // 2, side // 4 : side // 2, 3] = 0
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
 def struct(data: bytes | None, path: str | None = None) -> dict | None:
     return None if data is None else {"bytes": data, "path": path}
 
@@ -95,7 +105,7 @@ def magicbrush(folder, turns=((1, 2), (2, 1)), old=False, side=48):
         names[1]: (IMAGE, [struct(shown[s, t]) for s, t in made]),
     }
     if not old:
-        columns["mask_img"] = (IMAGE, [struct(mask(side)) for _ in made])
+        columns["mask_img"] = (IMAGE, [struct(holed(n, side)) for n, _ in enumerate(made)])
     return parquet(folder / "data" / "train-00000-of-00051.parquet", columns)
 
 
@@ -158,7 +168,7 @@ def magicbrush_zip(path, local="local_descriptions.json", password=b"MagicBrush"
             file.writestr(f"val/images/7/7-{name}.png", encoded(seed + number))
         file.writestr("val/images/8/8-input.png", encoded(seed + 9))
         for name in ("7/7-mask1", "7/7-mask2", "8/8-mask1"):
-            file.writestr(f"val/images/{name}.png", mask())
+            file.writestr(f"val/images/{name}.png", holed())
         file.writestr("val/edit_turns.json", json.dumps(turns))
         file.writestr("val/edit_sessions.json", json.dumps({"7": turns[:2], "8": turns[2:]}))
         file.writestr("val/global_descriptions.json", json.dumps(whole))
@@ -209,6 +219,7 @@ def aurora_lists(folder, side=48):
 
 
 def emu_edit(folder, split="test", count=8, generations=False, side=48, seed=0):
+    """Rows 0 to 4 show five pictures under one placeholder; "a dog" stands under one picture, however often."""
     tasks = ["add", "background", "color", "global", "local", "remove", "style", "text"]
     before = ["a train station in city"] * 5 + ["a cat", "A dog.", "a bird"]
     after = [f"a scene {n}" for n in range(5)] + ["a black cat", "a dog", ""]
@@ -230,6 +241,23 @@ def emu_edit(folder, split="test", count=8, generations=False, side=48, seed=0):
     # in the generations' repository the rows of `test` lie in files called validation
     name = {"test": "validation", "validation": "test"}[split] if generations else split
     return parquet(folder / "data" / f"{name}-00000-of-00001.parquet", columns)
+
+
+def emu_edit_of_few_pictures(folder):
+    """Two pictures, six instructions each, a hash a row; the last two rows are the same but for their task."""
+    tasks = ["add", "background", "color", "global", "local", "style"] * 2
+    tasks[-2:] = ["local", "color"]
+    columns = {
+        "instruction": (pa.string(), [f"edit {n}" for n in range(11)] + ["edit 10"]),
+        "image": (IMAGE, [struct(encoded(n // 6)) for n in range(12)]),
+        "task": (pa.string(), tasks),
+        "split": (pa.string(), ["test"] * 12),
+        "idx": (pa.int64(), list(range(12))),
+        "hash": (pa.string(), [f"h{n}" for n in range(12)]),
+        "input_caption": (pa.string(), [f"picture {n // 6}" for n in range(12)]),
+        "output_caption": (pa.string(), [f"picture {n // 6}, edited {n}" for n in range(12)]),
+    }
+    return parquet(folder / "data" / "test-00000-of-00001.parquet", columns)
 
 
 STEP = pa.struct([("name", pa.string()), ("instruction", pa.string())])
@@ -254,6 +282,7 @@ def complex_edit(folder, count=2, side=48, split="test_real", seed=0):
 
 
 def idea_bench(folder, first=0):
+    """Six questions an `eval.json`, as an object with what 0 and 1 points stand for."""
     cases = [
         ("photo_restoration", "0001", {"image_reference": True}, 1, "0063"),
         ("couple_icon_design", "0001", {"image_reference": True}, 1, "0072"),
@@ -270,9 +299,12 @@ def idea_bench(folder, first=0):
         (here / "meta.json").write_text(json.dumps(meta | {"output_image_count": 1}))
         for number in range(pictures):
             (here / f"{number + 1:04}.jpg").write_bytes(encoded(seed, "JPEG"))
-        (here / "eval.json").write_text(json.dumps([{"level": k // 2 + 1, "question": f"q{k}"} for k in range(6)]))
-        judged = {"input_images": ["0001.jpg"], "output_images": ["0001.jpg"], "question": "..."}
-        (here / "auto_eval.jsonl").write_text("\n".join([json.dumps(judged)] * 6))
+        points = {f"{n}_point_standard": f"{'no' if n == 0 else 'yes'} {{}}" for n in (0, 1)}
+        items = [{"question": f"q{k}"} | {name: text.format(k) for name, text in points.items()} for k in range(6)]
+        (here / "eval.json").write_text(json.dumps({"questions": items}, indent=4))
+        if uid != "0064":  # not of the automatic evaluation
+            judged = {"input_images": ["0001.jpg"], "output_images": ["0001.jpg"], "question": f"of {task}"}
+            (here / "auto_eval.jsonl").write_text("\n".join([json.dumps(judged)] * 6) + "\n")
     return folder
 
 

@@ -63,7 +63,7 @@ def shown(sample) -> dict:
     found = {role: images.decode(data, role) for role, data in found.items()}
     found["target"] = images.decode(sample["target"]["bytes"], "target")
     if sample["region"] and sample["sources"]:
-        found["masked_1"] = images.blanked(found["source_1"], images.decode(sample["region"]["bytes"], "region"))
+        found["masked_1"] = images.blanked(found["source_1"], images.region(sample["region"]["bytes"], "region"))
     return found
 
 

@@ -152,6 +152,19 @@ def test_a_source_that_gives_less_than_was_asked_for_is_told_and_one_that_gives_
         prepare.run(both, tmp_path / "t.json", {}, None, {"few": tmp_path / "few", "none": tmp_path / "none"})
 
 
+def test_a_published_benchmark_keeps_every_row_and_what_is_learnt_from_each_content_once(tmp_path):
+    """Its authors' script averages over all rows, also over one picture and instruction under two tasks."""
+    made.emu_edit_of_few_pictures(tmp_path / "emu")
+    source = {"reader": "emu_edit", "samples": 12, "files": "emu"}
+    job = DataSlice(set="emu_edit", name="t", seed=0, size_px=32, source=source)
+    prepare.run(job, tmp_path / "s.json", {}, tmp_path / "r.json", {"emu_edit": tmp_path / "emu"})
+    assert shards.read_json(tmp_path / "r.json")["samples"] == 12 == len(shards.read(tmp_path / "s.json", SAMPLE))
+    made.ultraedit(tmp_path / "twice/a", "FreeForm_1"), made.ultraedit(tmp_path / "twice/b", "FreeForm_2")
+    twice = published(tmp_path, twice={"reader": "ultraedit", "files": "twice"})
+    prepare.run(twice, tmp_path / "t.json", {}, tmp_path / "q.json", {"twice": tmp_path / "twice"})
+    assert len(shards.read_json(tmp_path / "q.json")["duplicates"]) == 4
+
+
 class Cut(Exception):
     pass
 

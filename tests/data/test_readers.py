@@ -99,6 +99,9 @@ def test_magicbrush_turns_follow_one_another_whatever_their_order(tmp_path, old)
     assert [row["turn"] for row in turns] == [1, 2, 3] and {row["group_id"] for row in turns} == {"magicbrush-101"}
     assert turns[1]["sources"][0]["bytes"] == turns[0]["target"]["bytes"]
     assert all((row["region"] is None) == old for row in turns)
+    if not old:  # a bright source with a hole: brightness alone would call most of it the region
+        shares = [(images.region(row["region"]["bytes"], "here") == 255).mean() for row in turns]
+        assert shares == pytest.approx([1 / 16] * 3)
 
 
 @pytest.mark.parametrize("local", ["local_descriptions.json", "local_captions.json"])
@@ -110,6 +113,43 @@ def test_magicbrush_zips_have_captions_and_unpack_nothing(tmp_path, local):
     captions = second["source_caption"], second["target_caption"], second["target_caption_local"]
     assert captions == ("a disc", "a red disc", "red disc") and second["follows"] == "magicbrush-7-1"
     assert not (tmp_path / "escape.txt").exists() and len(list(tmp_path.rglob("*"))) == 2
+
+
+@pytest.mark.parametrize("form", ["zip", "folder"])
+def test_magicbrushs_hub_rows_get_their_captions_from_the_zip_beside_them(tmp_path, form):
+    """The hub has no captions; the zip's are by session and picture, those of a turn's source under the turn before."""
+    made.magicbrush(tmp_path / "hub", ((1, 2), (2, 1)))
+    whole = {"101": {"101-input.png": "a field", "101-output1.png": "a disc", "101-output2.png": "a red disc"}}
+    local = {"101": {"101-output1.png": "disc", "101-output2.png": "red disc"}}
+    captions = {"global_descriptions.json": whole, "local_descriptions.json": local}
+    if form == "zip":
+        with made.Locked(tmp_path / "val.zip", b"MagicBrush") as file:
+            for name, told in captions.items():
+                file.writestr(f"val/{name}", json.dumps(told))
+    else:
+        (tmp_path / "val.zip/val").mkdir(parents=True)
+        for name, told in captions.items():
+            (tmp_path / "val.zip/val" / name).write_text(json.dumps(told))
+    samples, bad = split(magicbrush.read(tmp_path / "hub", tmp_path / "val.zip"))
+    names = ("source_caption", "target_caption", "target_caption_local")
+    told = {key: tuple(row[name] for name in names) for key, row in samples.items()}
+    assert told == {
+        "magicbrush-101-1": ("a field", "a disc", "disc"),
+        "magicbrush-101-2": ("a disc", "a red disc", "red disc"),
+        "magicbrush-102-1": (None, None, None),
+    }
+    assert not bad and all(
+        row["target_caption"] is None for row in split(magicbrush.read(tmp_path / "hub"))[0].values()
+    )
+
+
+def test_captions_that_are_not_there_or_of_another_split_are_one_line(tmp_path):
+    made.magicbrush(tmp_path / "hub")
+    with pytest.raises(MadiError, match="val.zip: no such file; expected MagicBrush's captions .*; .*captions: null"):
+        split(magicbrush.read(tmp_path / "hub", tmp_path / "val.zip"))
+    made.magicbrush_zip(tmp_path / "val.zip")
+    with pytest.raises(MadiError, match="val.zip: captions of no session of this set; expected .* such as 101"):
+        split(magicbrush.read(tmp_path / "hub", tmp_path / "val.zip"))
 
 
 def test_magicbrush_zips_need_their_password(tmp_path):
@@ -165,6 +205,13 @@ def test_emu_edit_says_which_captions_are_clean(tmp_path):
     }
 
 
+def test_a_caption_of_one_picture_is_no_placeholder_however_often_it_is_edited(tmp_path):
+    """Emu Edit asks several edits of a picture, each row with a hash of its own and the picture's one caption."""
+    made.emu_edit_of_few_pictures(tmp_path)
+    samples, _ = split(emu_edit.read(tmp_path))
+    assert {json.loads(row["spec"])["captions"] for row in samples.values()} == {"clean"} and len(samples) == 12
+
+
 def test_complex_edit_at_each_level_with_its_operations(tmp_path):
     made.complex_edit(tmp_path)
     samples, bad = split(complex_edit.read(tmp_path, 4))
@@ -172,6 +219,14 @@ def test_complex_edit_at_each_level_with_its_operations(tmp_path):
     third = samples["complex_edit-0000-3"]
     assert third["instruction"] == "do 3 things" and json.loads(third["spec"])["operations"] == ["op0", "op1", "op2"]
     assert len({row["group_id"] for row in samples.values()}) == 1
+
+
+def test_complex_edits_rows_are_numbered_over_all_files_of_the_split(tmp_path):
+    for shard in range(2):
+        made.complex_edit(tmp_path, 1, seed=shard).rename(tmp_path / f"data/test_real-{shard:05}-of-00002.parquet")
+    samples, _ = split(complex_edit.read(tmp_path, 2))
+    told = [json.loads(row["spec"]) for row in samples.values()]
+    assert [one["index"] for one in told] == [0, 0, 1, 1] and {one["split"] for one in told} == {"test_real"}
 
 
 def test_complex_edit_from_its_picture_folder(tmp_path):
@@ -299,14 +354,62 @@ def test_complex_edits_rows_count_on_over_files_and_broken_ones_are_left_out(tmp
         ]
 
 
-@pytest.mark.parametrize("items", ["[]", '["a"]', "{}", '[{"level": 1}]', "3"])
-def test_items_without_questions_are_named(tmp_path, items):
+@pytest.mark.parametrize("items", ["[]", '["a"]', "{}", '[{"level": 1}]', "3", "{", '{"questions": [1]}'])
+def test_a_case_with_items_of_another_form_is_left_out_and_costs_no_other(tmp_path, items):
     made.idea_bench(tmp_path)
-    for path in tmp_path.rglob("eval.json"):
-        path.write_text(items)
-    with pytest.raises(MadiError, match="eval.json: no questions"):
-        split(idea_bench.read(tmp_path))
-    for path in tmp_path.rglob("eval.json"):
-        path.write_text(json.dumps([{"question": f"q{n}"} for n in range(6)]))
-    for row in split(idea_bench.read(tmp_path))[0].values():
-        assert [item["level"] for item in json.loads(row["spec"])["items"]] == [1, 1, 2, 2, 3, 3]
+    (tmp_path / "dataset/photo_restoration_0001/eval.json").write_text(items)
+    (tmp_path / "dataset/poster_0001/auto_eval.jsonl").write_text(items)
+    samples, bad = split(idea_bench.read(tmp_path))
+    assert not samples and [row for row, _ in bad] == [2, 3] and "eval.json" in bad[0][1]
+    assert [reason.split()[0] for _, reason in split(idea_bench.read(tmp_path, "T2I"))[1]] == ["auto_eval.jsonl"]
+
+
+@pytest.mark.parametrize("form", ["object", "list"])
+def test_both_forms_of_eval_json_give_six_items_in_levels_with_their_standards(tmp_path, form):
+    made.idea_bench(tmp_path)
+    if form == "list":
+        for path in tmp_path.rglob("eval.json"):
+            path.write_text(json.dumps(json.loads(path.read_text())["questions"]))
+    [row] = split(idea_bench.read(tmp_path))[0].values()
+    items = json.loads(row["spec"])["items"]
+    assert [(item["level"], item["question"]) for item in items] == [(1 + n // 2, f"q{n}") for n in range(6)]
+    assert [item["standards"] for item in items] == [[f"no {n}", f"yes {n}"] for n in range(6)]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"I2I": ["0024"], "T2I": ["0063"]},
+        {"0024": "I2I", "0063": "T2I"},
+        {"image-to-image": ["0024"], "Text to Image": ["0063"]},
+    ],
+)
+def test_the_list_of_kinds_is_read_in_either_direction_and_by_either_name(tmp_path, told):
+    made.idea_bench(tmp_path)
+    (tmp_path / "task_split.json").write_text(json.dumps(told))
+    samples, _ = split(idea_bench.read(tmp_path))
+    assert list(samples) == ["idea_bench-poster_0001"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("I(s)2Is", "Is2Is"), ("(Multi-)image to Multi-image", "Is2Is"), ("images-to-image", "Is2I"), ("T2Is", "T2Is"),
+     ("image(s)-to-images", "Is2Is"), ("I2Is", "Is2Is"), ("Multi-image to Image", "Is2I"), ("portraits", None)],
+)  # fmt: skip
+def test_kinds_of_task_have_names_of_several_forms(name, kind):
+    assert idea_bench.kind_named(name) == kind
+
+
+def test_the_automatic_evaluation_is_of_all_kinds_and_leaves_out_nothing(tmp_path):
+    made.idea_bench(tmp_path)
+    samples, bad = split(idea_bench.read(tmp_path, "auto"))
+    told = {row["task"]: json.loads(row["spec"]) for row in samples.values()}
+    categories = {task: (spec["uid"], spec["category"]) for task, spec in told.items()}
+    expected = {"photo restoration": ("0063", "I2I"), "couple icon design": ("0072", "I2I"), "poster": ("0024", "T2I")}
+    assert categories == expected and bad == [(3, "no source")]
+    assert told["photo restoration"]["prompts"][0] == {
+        "question": "of photo_restoration", "input_images": ["0001"], "output_images": ["0001"],
+    }  # fmt: skip
+    assert [told[task]["pictures"] for task in ("poster", "photo restoration")] == [[], ["0001"]]
+    with pytest.raises(MadiError, match="no split 'some'; expected T2I, I2I"):
+        split(idea_bench.read(tmp_path, "some"))

@@ -5,7 +5,7 @@ import html
 import published as made
 import pytest
 
-from madi import images, shards
+from madi import shards
 from madi.cli import main
 from madi.records import PLAN, SAMPLE
 
@@ -15,7 +15,7 @@ def folder(tmp_path):
     """Three samples of two sources, one with markup in its words."""
     base = {"split": "train", "phash": "", "sha256": "", "origin": {"file": "f", "row": 0, "revision": ""}}
     picture = {"bytes": made.encoded(0), "path": None}
-    region = images.picture(made.pixels(0) * 0)
+    region = {"bytes": made.holed(), "path": None}  # a sixteenth of a bright picture is transparent
     evil = "<script>alert('x')</script> make it red"
     rows = [
         base
@@ -45,7 +45,7 @@ def test_facts_pictures_and_what_was_left_out_are_there(folder, tmp_path, capsys
     assert main(["data", "show", str(folder), "--out", str(tmp_path / "show.html")]) == 0
     page = (tmp_path / "show.html").read_text()
     text = html.unescape(page)
-    assert "one 2, two 1" in text and "local 2, none 1" in text and "48x48 3" in text and "0% to 0%" in text
+    assert "one 2, two 1" in text and "local 2, none 1" in text and "48x48 3" in text and "6% to 6%" in text
     assert "3 to 4, median 3" in text and text.count("data:image/jpeg;base64,") == 6
     assert "no <target>" in text and "file row 7" in text and "duplicates" in text and "look <b>" in text
     assert "<script" not in page and "<b>" not in page and "<target>" not in page

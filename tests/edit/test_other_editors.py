@@ -15,6 +15,7 @@ sys.path.append(str(Path(__file__).parents[1] / "data"))
 import published as made  # noqa: E402
 
 from madi import images, records, samples, shards  # noqa: E402
+from madi.cli import main  # noqa: E402
 from madi.config import EditSlice  # noqa: E402
 from madi.edit import export, shard  # noqa: E402
 from madi.edit.editors.endpoint import Endpoint  # noqa: E402
@@ -126,6 +127,14 @@ def test_a_slip_in_a_pipelines_settings_is_one_line(weights, change, said):
     assert "\n" not in str(fault.value)
 
 
+def test_a_pipeline_is_shown_the_region_as_white_however_it_was_published(pipeline):
+    region = {"bytes": made.holed(), "path": None}
+    shown = np.asarray(pipeline.region(sample(1, region=region), (48, 48)))
+    assert set(np.unique(shown)) == {0, 255} and (shown[12:24, 12:24] == 255).all()
+    assert (shown == 255).mean() == pytest.approx(1 / 16)
+    assert (np.asarray(pipeline.region(sample(1, region=None), (48, 48))) == 255).all()
+
+
 def test_weights_that_would_be_unpickled_are_not_loaded(weights, tmp_path):
     import shutil
 
@@ -213,11 +222,166 @@ def test_turns_on_their_own_edits_have_magicbrushs_other_names(tmp_path):
     assert [given.edit([work(one)])[0].reason for one in asked.values()][1] == "100/100_inde_2.png is missing"
 
 
+def refused(kind, tmp_path):
+    """An export that ends in an error: its edits, samples and layout."""
+    rows = LAYOUTS["complex-edit"]
+    edits, layout = edits_of(rows, (0, 1) if kind == "two seeds" else (0,)), "complex-edit"
+    if kind == "no place":
+        rows = [*rows[:-1], rows[-1] | {"complexity": None}]
+    if kind == "unknown sample":
+        rows = rows[:-1]
+    if kind == "no data":
+        layout = "plain"
+    shards.write(tmp_path / "s.parquet", rows, records.SAMPLE)
+    shards.write(tmp_path / "e.parquet", edits, records.EDIT)
+    return layout
+
+
+@pytest.mark.parametrize("kind", ["two seeds", "no place", "unknown sample", "no data", "no such editor"])
+def test_a_refused_export_leaves_nothing_behind(tmp_path, kind, capsys):
+    layout = refused(kind, tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    words = ["edit", "export", str(tmp_path / "e.parquet"), "--samples", str(tmp_path / "s.parquet")]
+    words += ["--benchmark", "emu_edit", "--editor", "nobody" if kind == "no such editor" else "e"]
+    words += ["--layout", layout, "--out", str(tmp_path / "new/out"), "--data", str(tmp_path / "new/data")]
+    assert main(words) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_export_that_breaks_off_leaves_the_folder_as_it_was(tmp_path, monkeypatch):
+    shards.write(tmp_path / "s.parquet", LAYOUTS["plain"], records.SAMPLE)
+    shards.write(tmp_path / "e.parquet", edits_of(LAYOUTS["plain"]), records.EDIT)
+    where = tmp_path / "e.parquet", tmp_path / "s.parquet", "emu_edit", "e", 0, "plain", tmp_path / "out"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("mine")
+    real, written = export.write, []
+
+    def full(path, data):
+        written.append(path)
+        if len(written) == 3:
+            raise OSError("no space left")
+        real(path, data)
+
+    monkeypatch.setattr(export, "write", full)
+    with pytest.raises(OSError, match="no space"):
+        export.run(*where)
+    assert [path.name for path in (tmp_path / "out").rglob("*")] == ["mine.txt"]
+    monkeypatch.setattr(export, "write", real)
+    assert export.run(*where) == 3 and (tmp_path / "out/mine.txt").read_text() == "mine"
+
+
+def test_data_that_cannot_be_written_leave_no_export_either(tmp_path):
+    broken = {"bytes": b"no picture", "path": None}
+    turn = row(0, group_id="magicbrush-100", turn=1, sources=[broken])
+    shards.write(tmp_path / "s.parquet", [turn], records.SAMPLE)
+    shards.write(tmp_path / "e.parquet", edits_of([turn]), records.EDIT)
+    before = sorted(tmp_path.rglob("*"))
+    where = tmp_path / "e.parquet", tmp_path / "s.parquet", "emu_edit", "e", 0, "magicbrush", tmp_path / "out"
+    with pytest.raises(MadiError, match="s0 100-input.png: unreadable image"):
+        export.run(*where, data=tmp_path / "data")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def lay(folder, names, number=0):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(images.encode_png(np.full((8, 8, 3), number, np.uint8)))
+
+
+@pytest.mark.parametrize("digits", [1, 4, 5])
+def test_numbers_are_read_with_any_count_of_digits(tmp_path, digits):
+    """GenEval's own script writes samples/00000.png, its README says 0000.png."""
+    lay(tmp_path / "g", [f"{7:0{digits}}/samples/{seed:0{digits}}.png" for seed in range(2)] + ["00007/grid.png"])
+    prompt = sample(7, sources=[], target=None, spec=json.dumps({"geneval": {"tag": "counting"}}))
+    geneval = Folder(FolderEditor(path=str(tmp_path / "g"), layout="geneval"), SHA)
+    assert [geneval.edit([work(prompt, seed=seed)])[0].reason for seed in range(2)] == [None, None]
+    assert geneval.edit([work(prompt, seed=2)])[0].reason == "00007/samples/0002.png is missing"
+    assert geneval.strangers({"s7": prompt}, (0,), (0, 1)) == []
+    lay(tmp_path / "c", [f"3/{12:0{digits}}.png"])
+    compound = Folder(FolderEditor(path=str(tmp_path / "c"), layout="complex-edit"), SHA)
+    assert compound.edit([work(sample(12, complexity=3))])[0].image is not None
+
+
+def test_two_names_of_one_number_and_folders_of_other_prompts_are_failed_edits(tmp_path):
+    lay(tmp_path, ["00007/samples/0000.png", "00007/samples/00000.png", "00008/samples/0000.png"])
+    lay(tmp_path, ["9/samples/0000.png", "00009/samples/0000.png"])
+    (tmp_path / "00008/metadata.jsonl").write_text(json.dumps({"tag": "colors", "prompt": "a photo of a cow"}))
+    folder = Folder(FolderEditor(path=str(tmp_path), layout="geneval"), SHA)
+    two, other, again = (folder.edit([work(sample(n, sources=[]))])[0] for n in (7, 8, 9))
+    assert again.reason == "00009/samples/0000.png and 9/samples/0000.png are both there: one must go"
+    assert two.image is None and "samples/0000.png" in two.reason and "samples/00000.png" in two.reason
+    assert (other.image, other.reason) == (None, "00008/metadata.jsonl is of another prompt")
+    (tmp_path / "00008/metadata.jsonl").write_text(json.dumps({"tag": "colors", "prompt": "make  it 8"}))
+    assert folder.edit([work(sample(8, sources=[]))])[0].image is not None
+
+
+def test_both_of_magicbrushs_protocols_stand_in_one_folder_and_neither_is_strange(tmp_path):
+    rows = LAYOUTS["magicbrush"]
+    shards.write(tmp_path / "s.parquet", rows, records.SAMPLE)
+    shards.write(tmp_path / "e.parquet", edits_of(rows), records.EDIT)
+    where = tmp_path / "e.parquet", tmp_path / "s.parquet", "emu_edit", "e", 0, "magicbrush", tmp_path / "out"
+    export.run(*where, "given", data=tmp_path / "data"), export.run(*where, "own")
+    made_ = sorted(path.name for path in (tmp_path / "out").rglob("*.png"))
+    assert made_ == [f"{session}_{kind}.png" for session in (100, 101) for kind in ("1", "inde_2", "iter_2")]
+    asked = samples.load(tmp_path / "s.parquet")
+    for turns in ("given", "own"):
+        folder = Folder(FolderEditor(path=str(tmp_path / "out"), layout="magicbrush"), SHA, turns)
+        assert folder.strangers(asked, (0,), (0,)) == []
+
+
+def test_magicbrushs_script_finds_as_many_true_images_as_edits(tmp_path):
+    """Equal folders, a true output a turn, and each output's local caption under its name."""
+    turns = [
+        row(n, sample_id=f"m{n}", group_id="magicbrush-100", turn=n + 1, follows=f"m{n - 1}" if n else None,
+            target=images.picture(np.full((40, 60, 3), n, np.uint8)), region={"bytes": made.holed(), "path": None},
+            source_caption=("a field", "whole 0")[n], target_caption=f"whole {n}", target_caption_local=f"local {n}")
+        for n in range(2)
+    ]  # fmt: skip
+    other = [one | {"sample_id": f"{one['sample_id']}x", "group_id": "magicbrush-200"} for one in turns]
+    shards.write(tmp_path / "s.parquet", turns + other, records.SAMPLE)
+    shards.write(tmp_path / "e.parquet", edits_of(turns), records.EDIT)
+    where = tmp_path / "e.parquet", tmp_path / "s.parquet", "emu_edit", "e", 0, "magicbrush", tmp_path / "out"
+    export.run(*where, data=tmp_path / "data")
+    assert [p.name for p in (tmp_path / "data/images").iterdir()] == [p.name for p in (tmp_path / "out").iterdir()]
+    names = sorted(path.name for path in (tmp_path / "data/images/100").iterdir())
+    assert names == [f"100-{kind}.png" for kind in ("input", "mask1", "mask2", "output1", "output2")]
+    local = json.loads((tmp_path / "data/local_descriptions.json").read_text())
+    assert local == {"100": {"100-output1.png": "local 0", "100-output2.png": "local 1"}}
+    whole = json.loads((tmp_path / "data/global_descriptions.json").read_text())["100"]
+    assert whole == {"100-input.png": "a field", "100-output1.png": "whole 0", "100-output2.png": "whole 1"}
+
+
+def test_complex_edits_script_gets_a_data_set_of_the_exported_rows_in_the_names_order(tmp_path):
+    """`eval.py` pairs the sorted names with the rows of the whole split: here the split is what was exported."""
+    import pyarrow.parquet as pq
+
+    rows = [
+        row(3, sample_id=f"c{number}-{level}", complexity=level, instruction=f"do {number} at {level}",
+            spec=json.dumps({"index": number, "split": "test_syn"}))
+        for number in (12, 2, 530) for level in (1, 2)
+    ]  # fmt: skip
+    edits = [edit for edit in edits_of(rows) if edit["sample_id"] != "c2-2"]  # one failed: level 2 has a row fewer
+    shards.write(tmp_path / "s.parquet", rows, records.SAMPLE)
+    shards.write(tmp_path / "e.parquet", edits, records.EDIT)
+    where = tmp_path / "e.parquet", tmp_path / "s.parquet", "emu_edit", "e", 0, "complex-edit", tmp_path / "out"
+    export.run(*where, data=tmp_path / "data")
+    for level, numbers in ((1, [2, 12, 530]), (2, [12, 530])):
+        assert sorted(path.name for path in (tmp_path / f"out/{level}").iterdir()) == [f"{n:04}.png" for n in numbers]
+        folder = tmp_path / f"data/{level}/UCSC-VLAA/Complex-Edit/data"
+        [table] = [pq.read_table(path) for path in folder.glob("test_syn-*.parquet")]
+        told = [edit["compound"][level - 1]["compound_instruction"] for edit in table["edit"].to_pylist()]
+        assert told == [f"do {n} at {level}" for n in numbers]
+        assert b'"_type": "Image"' in table.schema.metadata[b"huggingface"]
+
+
 def test_places_are_those_of_the_official_scripts():
     assert place("geneval", sample(7, sources=[]), 0, 3) == "00007/samples/0003.png"
     turns = [sample(0, group_id="magicbrush-242679", turn=turn) for turn in (1, 2)]
     assert [place("magicbrush", one, 0, 0) for one in turns] == ["242679/242679_1.png", "242679/242679_inde_2.png"]
     assert place("complex-edit", sample(12, complexity=3), 0, 0) == "3/0012.png"
+    later = sample(12, complexity=3, spec=json.dumps({"index": 312}))  # row 12 of the split's second file
+    assert place("complex-edit", later, 0, 0) == "3/0312.png"
     assert place("idea-bench", sample(0, sample_id="idea_bench-photo_restoration_0001"), 0, 0) == (
         "photo_restoration_0001/0001.jpg"
     )
@@ -261,6 +425,22 @@ def test_published_edits_are_joined_by_hash_whatever_their_order_and_split(tmp_p
     made.emu_edit(tmp_path / "n")
     with pytest.raises(MadiError, match="no column edited_image"):
         Published(PublishedEditor(path=str(tmp_path / "n")), SHA)
+
+
+def test_published_edits_of_one_picture_are_told_apart_by_their_instruction(tmp_path):
+    """Should a hash be a picture's: its edits are of several instructions."""
+    columns = {
+        "hash": (made.pa.string(), ["h"] * 3),
+        "instruction": (made.pa.string(), ["make it 1", "make  it 2 ", "make it 3"]),
+        "model": (made.pa.string(), ["emu"] * 3),
+        "edited_image": (made.IMAGE, [made.struct(made.encoded(n)) for n in range(3)]),
+    }
+    made.parquet(tmp_path / "g/data/test-00000-of-00001.parquet", columns)
+    editor = Published(PublishedEditor(path=str(tmp_path / "g")), SHA)
+    found = editor.edit([work(sample(n, spec=json.dumps({"hash": "h"}))) for n in (2, 1, 4)])
+    for result, number in zip(found, (1, 0)):
+        assert (result.image == images.decode(made.encoded(number), "here")).all()
+    assert found[2].reason == "nothing was published for it"
 
 
 # --- an endpoint

@@ -83,6 +83,22 @@ def test_a_missing_a_broken_and_a_strange_image_shift_no_other(world, tmp_path, 
     assert by_metric(tmp_path / "m")["dino", "source", "all"]["missing"] == 2
 
 
+def test_emu_edit_is_shown_over_all_rows_and_over_those_with_clean_captions(world, tmp_path, capsys):
+    rows = shards.read(world / "samples.json", records.SAMPLE)
+    for row in rows[:2]:
+        row["spec"] = json.dumps(json.loads(row["spec"]) | {"captions": "a placeholder"})
+    shards.write(tmp_path / "samples.parquet", rows, records.SAMPLE)
+    words = ["score", "folder", str(world / "truth"), "--benchmark", "emu_edit", "--threads", "1"]
+    assert main([*words, "--samples", str(tmp_path / "samples.parquet"), "--out", str(tmp_path / "e")]) == 0
+    table, placeholders = by_metric(tmp_path / "e"), {row["sample_id"] for row in rows[:2]}
+    counts = {task: table["clip_t", "global_caption", task]["n"] for task in ("all", "clean captions")}
+    assert counts == {"all": COUNT, "clean captions": COUNT - 2}
+    scores = shards.read(tmp_path / "e/scores.parquet", records.SCORE)
+    mine = [s["value"] for s in scores if s["metric"] == "clip_t" and s["sample_id"] not in placeholders]
+    assert table["clip_t", "global_caption", "clean captions"]["mean"] == pytest.approx(sum(mine) / len(mine))
+    assert "clip_t (global_caption, clean captions)" in capsys.readouterr().out
+
+
 def test_a_folder_of_another_layout_is_one_line(world, tmp_path, capsys):
     assert score(world, world / "truth", tmp_path / "o", "--layout", "magicbrush") == 2
     assert "has no place in the layout magicbrush" in capsys.readouterr().err

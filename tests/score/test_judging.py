@@ -3,10 +3,11 @@
 from itertools import product
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from madi.score import idea, qa
-from madi.score.judges import again, complex_edit, five, idea_bench, oracle, viescore
+from madi.score.judges import again, complex_edit, five, idea_bench, idea_bench_official, oracle, stitch, viescore
 
 
 def verdict(following=10.0, identity=10.0, quality=10.0):
@@ -149,3 +150,33 @@ def test_viescore_is_the_root_of_the_leasts():
     assert [found[name].value for name in viescore.METRICS] == pytest.approx([4, 9, 6])
     half = viescore.scores([row(name, value) for name, value in zip(names, (9.0, 4.0, None, None))], [])
     assert {result.status for result in half.values()} == {"missing"}
+
+
+def test_the_official_score_is_the_mean_of_three_cascades():
+    calls = ([1, 1, 1, 0, 1, 1], [1, 0, 1, 1, 1, 1], [1] * 6)
+    rows = [
+        row(f"item_{n}", None, rollout=call, key=key) for call, keys in enumerate(calls) for n, key in enumerate(keys)
+    ]
+    assert idea_bench_official.scores(rows, [])["idea_official"].value == pytest.approx((3 / 6 + 1 / 6 + 1) / 3)
+    lost = idea_bench_official.scores([*rows[:-1], rows[-1] | {"status": "missing", "reason": "refused"}], [])
+    assert lost["idea_official"].value == pytest.approx((3 / 6 + 1 / 6) / 2)
+    assert lost["idea_official"].reason == "1 of 3 rollouts missing"
+
+
+def test_a_stitched_picture_shows_what_was_given_above_what_was_made():
+    """Given pictures at the edit's height, 20 px of white between pictures and rows, left edges level."""
+    given = [np.full((30, 61, 3), 50, np.uint8), np.full((80, 40, 3), 90, np.uint8)]
+    whole = stitch.stitched(given, [np.full((40, 30, 3), 200, np.uint8)])
+    assert whole.shape == (40 + 20 + 40, 81 + 20 + 20, 3)  # 61 x 30 becomes 81 x 40, 40 x 80 becomes 20 x 40
+    assert (whole[:40, :81] == 50).all() and (whole[:40, 101:] == 90).all() and (whole[60:, :30] == 200).all()
+    assert (whole[40:60] == 255).all() and (whole[:, 81:101] == 255).all() and (whole[60:, 30:] == 255).all()
+    assert stitch.stitched([], [given[0]]).shape == (30, 61, 3)
+    one, ten = stitch.digits(1), stitch.digits(10)
+    assert one.shape == (512, 512, 3) and 0.005 < (one < 128).mean() < (ten < 128).mean() < 0.2
+
+
+def test_complex_edits_rubric_makes_its_authors_exceptions():
+    """Identity is 0 for a picture without relation to its source, unless the instruction asks for a whole new one; and
+    neither score lowers the other."""
+    text = " ".join(complex_edit.ALIGNMENT_SYSTEM.split())
+    assert "unless" in text and "do not depend on each other" in text and "whatever else was changed" in text

@@ -71,12 +71,18 @@ def sample_rows(benchmark: str, instruction: str = "make the small star {colour}
                 target=target,
                 sha256=images.sha256(b"".join(one["bytes"] for one in [*shown, target])),
                 instruction=instruction.replace("{colour}", ("red", "blue", "green")[i % 3]),
-                spec=json.dumps({"geneval": {"tag": tag}} if t2i else {}),
+                spec=json.dumps(spec_of(benchmark, tag, i)),
                 phash="0" * 16,
                 origin={"file": "made up", "row": i, "revision": "0"},
             )
         )
     return rows
+
+
+def spec_of(benchmark: str, tag: str, i: int) -> dict:
+    if benchmark == "geneval":
+        return {"geneval": {"tag": tag}}
+    return {"captions": "a placeholder" if i % 6 == 0 else "clean"} if benchmark == "emu_edit" else {}
 
 
 def keys():

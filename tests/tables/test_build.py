@@ -344,6 +344,17 @@ def test_an_average_over_tags_has_no_value_where_one_is_missing(made):
     assert average()["value"] is None and average()["missing"] == len(set(counting))
 
 
+def test_emu_edit_is_shown_over_all_rows_and_over_those_with_clean_captions(made):
+    cells = {column: made.cell("1", "emu_edit", "magd_ep", column) for column in ("CLIP-T", "clean:CLIP-T")}
+    assert {column: cell["n"] for column, cell in cells.items()} == {"CLIP-T": 24, "clean:CLIP-T": 20}
+    frame = made.frame()
+    mine = frame[(frame.benchmark == "emu_edit") & (frame.editor == "magd_ep") & (frame.pause == 0) & (frame.seed == 0)]
+    mine = mine[(mine.metric == "clip_t") & (mine.against == "global_caption")].set_index("sample_id")["value"]
+    assert cells["CLIP-T"]["value"] == pytest.approx(mine.mean())
+    clean = [name for name in mine.index if int(name[-3:]) % 6]
+    assert cells["clean:CLIP-T"]["value"] == pytest.approx(mine[clean].mean()) != pytest.approx(mine.mean())
+
+
 def test_two_scores_of_one_edit_are_named(made):
     frame = made.frame()
     twice = pd.concat([frame, frame.iloc[:1].assign(backend="other@1")])

@@ -47,6 +47,7 @@ rule data_prepare:
             else expand(f"{RESULTS}/data/{{set}}/samples.json", set=BENCHMARK_SETS)
         ),
         files=lambda wildcards: list(outside.published_files(CONFIG, wildcards.set).values()),
+        captions=lambda wildcards: outside.captions(CONFIG, wildcards.set),
     output:
         samples=f"{RESULTS}/data/{{set}}/samples.json",
         report=f"{RESULTS}/data/{{set}}/report.json",

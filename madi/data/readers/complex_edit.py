@@ -28,7 +28,7 @@ def read(folder: Path, levels: int = LEVELS, split: str = "test_real") -> Iterat
     for path in of_split(files(folder, "**/*.parquet"), folder, split):
         number = -1
         for number, row in rows(path, {"image": "a picture", "edit": "steps and compounds"}):
-            yield from levels_of(path, number, before + number, picture(row["image"]), row["edit"], levels)
+            yield from levels_of(path, number, before + number, picture(row["image"]), row["edit"], levels, split)
         before += number + 1
 
 
@@ -50,11 +50,11 @@ def listed(folder: Path, levels: int, split: str) -> Iterator[dict | Rejected]:
             file = path.parent / str(told.get("file_name", ""))
             inside = file.is_file() and file.resolve().is_relative_to(folder.resolve())
             shown = picture(file.read_bytes()) if inside else None
-            yield from levels_of(path, number, number, shown, told.get("edit"), levels)
+            yield from levels_of(path, number, number, shown, told.get("edit"), levels, split)
 
 
 def levels_of(
-    path: Path, number: int, name: int, shown: dict | None, edit: object, levels: int
+    path: Path, number: int, name: int, shown: dict | None, edit: object, levels: int, split: str = "test_real"
 ) -> Iterator[dict | Rejected]:
     """The samples of row `number` of a file, the `name`-th picture of the split."""
     compounds, steps = parts(edit)
@@ -73,7 +73,7 @@ def levels_of(
             instruction,
             [shown],
             complexity=level,
-            spec=json.dumps({"operations": names}, sort_keys=True),
+            spec=json.dumps({"operations": names, "index": name, "split": split}, sort_keys=True),
         )
 
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from madi import images
 from madi.data.readers.published import Rejected, files, picture, rows, sample, words
 
 COLUMNS = {
@@ -24,11 +25,12 @@ COLUMNS = {
     "input_caption": "a caption",
     "output_caption": "a caption",
 }
-PLACEHOLDER = 5  # a caption of at least so many different pictures says nothing of any
+PLACEHOLDER = 5  # pictures: a caption that so many different ones share describes none of them
 
 
 def read(folder: Path, split: str = "test") -> Iterator[dict | Rejected]:
-    """Edits of a split, each saying in `spec` whether its captions are clean: those of others make no CLIP-Dir."""
+    """Edits of a split, all rows. `captions` in a row's `spec` is "clean" or what is wrong with its captions: tables
+    show both the mean over all rows and the mean over the clean ones, which UltraEdit and ICEdit report."""
     paths = [path for path in files(folder, "**/*.parquet") if path.name.startswith(split) or path == folder]
     common = placeholders(paths)
     for path in paths:
@@ -52,13 +54,15 @@ def read(folder: Path, split: str = "test") -> Iterator[dict | Rejected]:
 
 
 def placeholders(paths: list[Path]) -> set[str]:
-    """Captions that stand under several different pictures."""
+    """Captions that stand under several different pictures, told apart by their bytes: `hash` is of a row, and a
+    picture has many rows, all with its one caption."""
     seen: defaultdict[str, set[str]] = defaultdict(set)
     for path in paths:
-        for _, row in rows(path, {name: "" for name in ("hash", "input_caption", "output_caption")}):
-            for name in ("input_caption", "output_caption"):
-                seen[plain(row[name])].add(row["hash"])
-    return {caption for caption, hashes in seen.items() if caption and len(hashes) >= PLACEHOLDER}
+        for _, row in rows(path, {name: COLUMNS[name] for name in ("image", "input_caption", "output_caption")}):
+            shown = picture(row["image"])
+            for name in ("input_caption", "output_caption") if shown else ():
+                seen[plain(row[name])].add(images.sha256(shown["bytes"]))
+    return {caption for caption, pictures in seen.items() if caption and len(pictures) >= PLACEHOLDER}
 
 
 def unclean_of(before: str, after: str, common: set[str]) -> str | None:

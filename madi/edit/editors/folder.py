@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass
+from functools import cache, partial
+from itertools import product
+from pathlib import Path, PurePath
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from madi import images
 from madi.edit.editors.reference import NO_MODEL
-from madi.edit.layouts import place
+from madi.edit.layouts import key, place
 from madi.edit.work import Result, Work
 from madi.editors import FolderEditor, PublishedEditor, Turns
 from madi.errors import MadiError
@@ -23,16 +26,17 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 class Folder:
-    """Images in a layout's places, whatever their ending. One that is not there, or there twice, or no image, is a
-    failed edit; files in no sample's place are told, since a sample's edit may be among them. Errors: MadiError for no
-    such folder, and for two edits that would be read from one place."""
+    """Images in a layout's places, whatever their ending and, where names are numbers, their count of digits. One that
+    is not there, or there twice, or no image, is a failed edit; files in no sample's place are told, since a sample's
+    edit may be among them. Errors: MadiError for no such folder, and for two edits that would be read from one
+    place."""
 
     def __init__(self, settings: FolderEditor, config_sha: str, turns: Turns = "given"):
         self.root, self.layout, self.turns = Path(settings.path), settings.layout, turns
         if not self.root.is_dir():
             raise MadiError("no such folder", self.root, f"edits in the layout {self.layout}")
         self.facts = NO_MODEL | {"config_sha": config_sha}
-        self.listed = cache(listed)  # of each folder once, as it is now
+        self.listed = cache(partial(listed, layout=self.layout))  # of each folder once, as it is now
         self.taken: dict[str, tuple] = {}
 
     def edit(self, works: Sequence[Work]) -> list[Result]:
@@ -47,25 +51,43 @@ class Folder:
             case []:
                 return Result(None, f"{name} is missing")
             case [path]:
-                return opened(path)
+                return self.other_prompt(path, work.sample) or opened(path)
             case several:
-                return Result(None, f"{' and '.join(path.name for path in several)} are both there: one must go")
+                names = " and ".join(str(path.relative_to(self.root)) for path in several)
+                return Result(None, f"{names} are both there: one must go")
 
     def found(self, name: str) -> list[Path]:
         """The images in a place, under its own ending or another, in small letters or large."""
-        path = self.root / name
-        return self.listed(path.parent).get(path.stem, [])
+        path = PurePath(name)
+        folders = [self.root]
+        for part in path.parts[:-1]:
+            folders = [one for folder in folders for one in self.listed(folder).folders.get(key(self.layout, part), [])]
+        return [one for folder in folders for one in self.listed(folder).images.get(key(self.layout, path.stem), [])]
+
+    def other_prompt(self, path: Path, sample: Sample) -> Result | None:
+        """A failed edit where GenEval's metadata beside the images is of another prompt: the folders were numbered by
+        another list of prompts."""
+        beside = path.parent.parent / "metadata.jsonl"
+        if self.layout != "geneval" or not beside.is_file():
+            return None
+        try:
+            said = " ".join(str(json.loads(beside.read_bytes())["prompt"]).split())
+        except (ValueError, KeyError, TypeError):
+            return None  # no prompt to hold against the sample's
+        if said == sample.row["instruction"]:
+            return None
+        return Result(None, f"{beside.parent.name}/metadata.jsonl is of another prompt")
 
     def strangers(self, samples: dict[str, Sample], pauses: Sequence[int], seeds: Sequence[int]) -> list[Path]:
-        """Images below the folder that are in the place of no sample."""
-        known = {
-            path
-            for sample in samples.values()
-            for pause in pauses
-            for seed in seeds
-            for path in self.found(place(self.layout, sample, pause, seed, self.turns))
-        }
+        """Images below the folder that are in the place of no sample, whatever later turns edited."""
+        places = product(samples.values(), pauses, seeds, ("given", "own"))
+        known = {path for one in places for path in self.found(place(self.layout, *one))}
+        known |= {self.root / name / "grid.png" for name in self.names() if self.layout == "geneval"}
         return sorted(p for p in self.root.rglob("*") if p.suffix.lower() in ENDINGS and p not in known)
+
+    def names(self) -> list[str]:
+        """Names of the folders in the root."""
+        return [path.name for paths in self.listed(self.root).folders.values() for path in paths]
 
 
 class Published:
@@ -74,10 +96,10 @@ class Published:
 
     def __init__(self, settings: PublishedEditor, config_sha: str):
         self.facts = NO_MODEL | {"config_sha": config_sha}
-        self.pictures: dict[str, bytes] = {}
-        for key, model, picture in generations(root_of(settings.path)):
+        self.pictures: dict[str, dict[str, bytes]] = {}  # by hash and instruction
+        for hashed, instruction, model, picture in generations(root_of(settings.path)):
             if settings.model in (None, model):
-                self.pictures.setdefault(key, picture)
+                self.pictures.setdefault(hashed, {}).setdefault(instruction, picture)
         if not self.pictures:
             raise MadiError("no edit", settings.path, f"rows of {settings.model}" if settings.model else "some rows")
 
@@ -85,10 +107,11 @@ class Published:
         return [self._one(work) for work in works]
 
     def _one(self, work: Work) -> Result:
-        key = work.sample.spec().get("hash")
-        if key not in self.pictures:
+        found = self.pictures.get(work.sample.spec().get("hash"), {})
+        picture = next(iter(found.values())) if len(found) == 1 else found.get(work.sample.row["instruction"])
+        if picture is None:
             return Result(None, "nothing was published for it")
-        return read(self.pictures[key], f"edit of {work.sample.id}")
+        return read(picture, f"edit of {work.sample.id}")
 
 
 def root_of(path: str) -> Path:
@@ -99,28 +122,40 @@ def root_of(path: str) -> Path:
     return folder
 
 
-def generations(root: Path) -> Iterator[tuple[str, str, bytes]]:
-    """(hash, model, encoded picture) of all rows. Errors: MadiError naming a file that lacks a column, or is broken."""
+def generations(root: Path) -> Iterator[tuple[str, str, str, bytes]]:
+    """(hash, instruction, model, encoded picture) of all rows. Errors: MadiError naming a file that lacks a column, or
+    is broken."""
     for path in sorted(root.rglob("*.parquet")):
         try:
             with pq.ParquetFile(path) as file:
                 if lacking := set(GENERATIONS) - set(file.schema_arrow.names):
                     raise MadiError(f"no column {sorted(lacking)[0]}", path, ", ".join(GENERATIONS))
-                for batch in file.iter_batches(16, columns=GENERATIONS):
+                for batch in file.iter_batches(16, columns=[*GENERATIONS, "instruction"]):
                     for row in batch.to_pylist():
                         if row["edited_image"] and row["edited_image"]["bytes"]:
-                            yield row["hash"], str(row["model"]), row["edited_image"]["bytes"]
+                            instruction = " ".join(str(row.get("instruction") or "").split())
+                            yield row["hash"], instruction, str(row["model"]), row["edited_image"]["bytes"]
         except (pa.ArrowException, OSError) as fault:
             reason = " ".join(str(fault).split())[:80]
             raise MadiError(f"not a whole Parquet file ({reason})", path, do="fetch it again") from None
 
 
-def listed(folder: Path) -> dict[str, list[Path]]:
-    """The images in a folder by their names without endings; none where there is no folder."""
-    found: dict[str, list[Path]] = {}
+@dataclass(frozen=True)
+class Listed:
+    """What lies in a folder, by `layouts.key` of its name without its ending."""
+
+    images: dict[str | int, list[Path]]
+    folders: dict[str | int, list[Path]]
+
+
+def listed(folder: Path, layout: str) -> Listed:
+    """The images and folders in a folder; none where there is no folder."""
+    found = Listed({}, {})
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if path.suffix.lower() in ENDINGS and path.is_file():
-            found.setdefault(path.stem, []).append(path)
+        if path.is_dir():
+            found.folders.setdefault(key(layout, path.name), []).append(path)
+        elif path.suffix.lower() in ENDINGS and path.is_file():
+            found.images.setdefault(key(layout, path.stem), []).append(path)
     return found
 
 

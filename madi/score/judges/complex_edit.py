@@ -1,8 +1,10 @@
 """Complex-Edit's own judge (arXiv 2504.13143): instruction following and identity preservation of source and edit with
 reasons, perceptual quality of the edit alone without them, 0 to 10 each, the mean of several rollouts.
 
-The rubric is told in our words. Three faults of the official script are not repeated: its overall file holds the
-quality scores, its per-sample results may change places, and it calls PNG pictures JPEG.
+The rubric and its exceptions are in our words. Its authors take 20 rollouts at temperature 1 (`score.rollouts_of`,
+`score.temperature_of`), five to a call; here each rollout is a call. Three faults of the official script are not
+repeated: its overall file holds the quality scores, its per-sample results may change places, and it calls PNG
+pictures JPEG.
 """
 
 from __future__ import annotations
@@ -22,18 +24,27 @@ METRICS = ("ce_if", "ce_idp", "ce_pq", "ce_overall")
 Score = number_words(0, 10)
 
 ALIGNMENT_SYSTEM = """You judge edits of pictures. You see a source, its edit, and what was asked for, and give two
-scores from 0 to 10 that do not depend on each other.
-instruction_following: how far what was asked for was done. 10: all of it, as asked. 9: all of it, a trifle aside.
-7 to 8: most of it. 5 to 6: about half. 3 to 4: little. 1 to 2: hardly anything. 0: nothing.
-identity_preservation: how far everything that was not to change is as it was. 10: all of it. 9: all but a trifle.
-7 to 8: small unasked changes. 5 to 6: clear unasked changes. 3 to 4: much is lost. 1 to 2: hardly anything is left.
-0: another picture.
-An edit that equals its source has instruction_following 0 and identity_preservation 10. Where several things were asked
-for, score each and give the mean. Write your reasons first, then the scores."""
+whole scores from 0 to 10 that do not depend on each other: a low one never lowers the other.
+instruction_following: how far the changes that were asked for can be seen, whatever else was changed. 10: all of
+them, as asked. 9: all, but for a trifle that hardly shows, such as a spot in the old colour. 7 to 8: most, with small
+slips that leave the purpose intact. 5 to 6: an attempt with clear mistakes, such as the right thing in a wrong shape.
+3 to 4: most is absent, wrong or barely suggested. 1 to 2: so little that the purpose is missed. 0: nothing.
+identity_preservation: how far what was not to change is as it was, whether or not what was asked for was done. Go by
+the key elements, which make the picture this one (people and their faces, animals, things, the place), not by single
+pixels. 10: all of them are as they were. 9: as they were, but for a trifle that hardly shows. 7 to 8: small details
+differ, and it is plainly the same. 5 to 6: recognisable, with clear distortions. 3 to 4: a general likeness, with
+large unasked changes. 1 to 2: most of them are replaced or changed, with faint traces left. 0: nothing is left of
+them.
+An edit that equals its source has instruction_following 0 and identity_preservation 10. A picture that has nothing to
+do with its source has identity_preservation 0, unless a whole new picture was asked for; its instruction_following is
+what can be seen all the same. Where several things were asked for, score instruction_following for each and give the
+mean. Write your reasons first, then the scores."""
 ALIGNMENT = "Picture 1 is the source, picture 2 its edit. What was asked for:\n{instruction}"
-QUALITY_SYSTEM = """You judge the quality of pictures from 0 to 10: whether light and shadows agree, whether its parts
-belong together, whether edges are clean, and whether it is pleasing as a whole. 10: flawless. 9: a trifle. 7 to 8:
-small flaws. 5 to 6: clear flaws. 3 to 4: many or large flaws. 1 to 2: hardly a picture. 0: none."""
+QUALITY_SYSTEM = """You judge the quality of pictures that models made, from 0 to 10: whether light and shadows agree,
+whether every element belongs in the scene, whether edges are clean and nothing looks pasted in, and whether the whole
+is pleasing and the eye is led through it undisturbed. 10: flawless and natural. 9: one trifle that hardly shows. 7 to
+8: small flaws that leave the harmony intact. 5 to 6: flaws that are seen at once. 3 to 4: prominent ones, such as a
+distorted face or animal. 1 to 2: the whole scene is distorted and hard to recognise. 0: no sense at all."""
 QUALITY = "How good is this picture?"
 
 

@@ -1,6 +1,7 @@
-"""IDEA-Bench's six yes/no items a case, in three levels of two (arXiv 2412.11767), all in one call.
+"""IDEA-Bench's six yes/no items a case, in three levels of two (arXiv 2412.11767), all in one call, with what 0 and 1
+points stand for where the case says it. Sources and edit are sent as pictures of their own.
 
-Sources and edit are sent as pictures: the official script sends their base64 text as words.
+`idea_bench_official` asks as the authors' scripts do: six calls, three times each.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ METRICS = ("idea_score", "idea_success")
 SYSTEM = "You judge pictures that were made to an order by answering yes or no, strictly, by what you see."
 ASK = """{sources}the last picture was made to this order:
 {instruction}
-Answer each question with 1 for yes or 0 for no.
+Answer each question with 1 for yes or 0 for no. Where a question says what 0 and 1 stand for, go by that.
 {questions}"""
 Items = create_model("Items", __base__=Answer, **{f"item_{n}": (Literal["0", "1"], ...) for n in range(1, 7)})
 
@@ -54,11 +55,17 @@ def askings(case: Case, rollouts: int) -> Iterator[Asking]:
             continue
         count = case.sample.count
         given = f"Pictures 1 to {count} were given; " if count > 1 else "Picture 1 was given; " if count else ""
-        listed = "\n".join(f"item_{n}:\n{fenced(str(item['question']))}" for n, item in enumerate(asked, 1))
+        listed = "\n".join(f"item_{n}:\n{fenced(lines(item))}" for n, item in enumerate(asked, 1))
         words = ASK.format(sources=given, instruction=fenced(case.sample.row["instruction"]), questions=listed)
         shown = (*case.sources, case.made)
         request = Request(case.named(NAME), words, Items, shown, SYSTEM, rollout, partial(truth, case, asked))
         yield Asking(case.edit, NAME, rollout, **told, request=request)
+
+
+def lines(item: dict) -> str:
+    """A question, and what each answer stands for, a line each."""
+    standards = (f"{points}: {text}" for points, text in enumerate(item.get("standards", ())))
+    return "\n".join([str(item["question"]), *standards])
 
 
 def truth(case: Case, asked: list[dict]) -> dict:
@@ -68,16 +75,25 @@ def truth(case: Case, asked: list[dict]) -> dict:
 
 def scores(rows: list[dict], questions: list[dict]) -> dict[str, Outcome]:
     """The cascade's mean over the rollouts that were answered (0..1), and whether it reaches a half."""
+    score = cascaded(rows)
+    if score.value is None:
+        return dict.fromkeys(METRICS, score)
+    success = outcome.of(float(score.value >= idea.SUCCESS), score.reason)
+    return {"idea_score": score, "idea_success": success}
+
+
+def cascaded(rows: list[dict]) -> Outcome:
+    """The mean of the cascade over the rollouts whose six items were all answered; missing where there is none."""
     calls: dict[int, list[dict]] = {}
     for row in rows:
         calls.setdefault(row["rollout"], []).append(row)
     whole = [sorted(some, key=lambda row: row["question_id"]) for some in calls.values() if _answered(some)]
     if not whole:
-        reason = next((row["reason"] for row in rows if row["status"] == "missing"), "not asked")
-        return {name: outcome.missing(reason) for name in METRICS}
+        return outcome.missing(next((row["reason"] for row in rows if row["status"] == "missing"), "not asked"))
     score = sum(idea.cascade([row["key"] == 1 for row in some]) for some in whole) / len(whole)
-    note = f"{len(calls) - len(whole)} of {len(calls)} rollouts missing" if len(whole) < len(calls) else None
-    return {"idea_score": outcome.of(score, note), "idea_success": outcome.of(float(score >= idea.SUCCESS), note)}
+    return outcome.of(
+        score, f"{len(calls) - len(whole)} of {len(calls)} rollouts missing" if len(whole) < len(calls) else None
+    )
 
 
 def _answered(rows: list[dict]) -> bool:
