@@ -98,9 +98,3 @@ def transformer(folder: Path) -> OmniGenTransformer2DModel:
     stored.compare(stored.shapes_of(state), stored.shapes_of(stock.state_dict()), folder / FILE, "config.json")
     stock.load_state_dict(state)
     return torch.nn.Module.to(stock, next(iter(state.values())).dtype).eval()  # without diffusers' warning
-
-
-def tokenizer(folder: Path):
-    """The tokenizer at the folder's root, of the class that its own config names."""
-    told = folder / "tokenizer_config.json"
-    return stored.tokenizer(folder, read_json(told).get("tokenizer_class"), told)

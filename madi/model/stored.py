@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 import torch
-import transformers
 from accelerate import init_empty_weights
 from diffusers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFETENSORS_WEIGHTS_NAME
 from safetensors import SafetensorError, safe_open
@@ -100,17 +99,3 @@ def shapes(folder: Path) -> Shapes:
 
 def dims(shape: tuple[int, ...] | None) -> str:
     return "none" if shape is None else "x".join(map(str, shape))
-
-
-def tokenizer(folder: Path, name: object, where: Path):
-    """The tokenizer in a folder, of the transformers class `name` that the file `where` tells."""
-    kind = getattr(transformers, str(name), None)
-    if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedTokenizerBase)):
-        raise MadiError(f"unknown tokenizer class {name!r}", where=where)
-    try:
-        found = kind.from_pretrained(folder)
-    except Exception as fault:  # the tokenizers library raises nothing narrower for a broken file
-        raise MadiError(f"cannot be read ({fault})", where=folder, expected="a tokenizer") from None
-    for name in ("local_files_only", "is_local"):  # it would be saved with how it was loaded: otherwise where offline
-        found.init_kwargs.pop(name, None)
-    return found

@@ -117,7 +117,7 @@ def test_a_missing_part_is_named(folder, part):
 
 def test_a_broken_tokenizer_is_named(folder):
     (folder / "tokenizer" / "tokenizer.json").write_text("{")
-    with pytest.raises(MadiError, match="tokenizer: cannot be read"):
+    with pytest.raises(MadiError, match="tokenizer.json: cannot be read"):
         checkpoint.load(folder)
 
 
