@@ -20,13 +20,15 @@ from madi.model.packed import Packed
 from madi.model.prompt import PAUSE, Tokens
 from madi.model.sampler import SCHEDULE, scheduler
 from madi.omnigen import tokenizer
+from madi.progress import say
 from madi.shards import as_umask, read_json, write_json
 
 MASK_TOKENS = "mask_tokens.safetensors"
 FORMS = f"a stock OmniGenPipeline folder, or OmniGen's own with {official.FILE} at its root"
-PARTS = ("model_index.json", "transformer", "vae", "scheduler/scheduler_config.json", "tokenizer/tokenizer_config.json")
+PARTS = ("model_index.json", "transformer", "scheduler/scheduler_config.json", "tokenizer")
 
 
+SHARD = "2GB"  # a file of the transformer: as much is copied in memory while it is written
 INDEX = {  # of a stock folder
     "_class_name": "OmniGenPipeline",
     "scheduler": ["diffusers", "FlowMatchEulerDiscreteScheduler"],
@@ -45,35 +47,47 @@ class Weights:
     codec: Codec
 
 
-def load(folder: Path | str, device: str = "cpu", dtype: str | None = None) -> Weights:
+def load(folder: Path | str, device: str = "cpu", dtype: str | None = None, vae: Path | str | None = None) -> Weights:
     """The weights in a stock folder, or in the official repository's, on a device, `dtype` None for as they are stored.
 
-    Errors: MadiError naming what is missing or does not fit.
+    vae: a folder with the VAE in it, for weights without one. Errors: MadiError naming what is missing or does not fit.
     """
     devices.hold(device)
-    weights = read(Path(folder))
+    weights = read(Path(folder), vae and Path(vae))
     kind = getattr(torch, dtype) if dtype else weights.packed.stock.dtype
     torch.nn.Module.to(weights.packed.stock, device, kind)  # diffusers' own `to` warns of parts that are not there
     weights.codec.vae.to(device)
     return weights
 
 
-def read(folder: Path) -> Weights:
-    """The weights as they are stored, on the CPU."""
+def read(folder: Path, vae: Path | None = None) -> Weights:
+    """The weights as they are stored, on the CPU: views of the mapped files, but for 8-bit numbers, which are cast."""
     if not folder.is_dir():
         raise MadiError("a file" if folder.exists() else "no such folder", folder, f"weights: {FORMS}")
     if not (folder / "model_index.json").exists() and (folder / "weights" / "model_index.json").exists():
         folder = folder / "weights"  # of a run
     if official.is_official(folder):
+        codec, words = read_vae(folder, vae), tokenizer.load(folder)
         stock = official.transformer(folder)
-        tokens = Tokens(tokenizer.load(folder), stock.config.patch_size)
-        return Weights(Packed(with_pause(stock, tokens, folder)), tokens, Codec.load(folder))
-    check_folder(folder)
-    part = folder / "transformer"
-    stored.check(part, OmniGenTransformer2DModel)  # before its numbers are asked for their type
-    stock = stored.read(part, OmniGenTransformer2DModel, torch_dtype=stored.dtype(part))
-    tokens = Tokens(tokenizer.load(folder / "tokenizer"), stock.config.patch_size)
-    return Weights(Packed(with_pause(stock, tokens, folder)), tokens, Codec.load(folder))
+    else:
+        check_folder(folder)
+        codec, words = read_vae(folder, vae), tokenizer.load(folder / "tokenizer")
+        stock = stored.read(folder / "transformer", OmniGenTransformer2DModel)
+    tokens = Tokens(words, stock.config.patch_size)
+    return Weights(Packed(with_pause(stock, tokens, folder)), tokens, codec)
+
+
+def read_vae(folder: Path, vae: Path | None) -> Codec:
+    """The VAE in a weights folder, or the one in `vae`: its own folder, or a weights folder that holds one.
+
+    Fine-tunes by the official script have none, since they are trained on the base's.
+    """
+    if vae is None and not (folder / "vae").is_dir() and official.is_official(folder):
+        do = "take the base's: madi export --weights THIS --vae BASE --out NEW, where BASE is a folder with vae/ in it"
+        raise MadiError("no vae, as in fine-tunes by the official script", folder, "vae/ beside the weights", do)
+    if vae is not None:
+        say(f"VAE: taken from {vae}")
+    return Codec.load(vae or folder)
 
 
 def save(folder: Path | str, weights: Weights, mask_tokens: dict[str, torch.Tensor] | None = None) -> None:
@@ -83,7 +97,7 @@ def save(folder: Path | str, weights: Weights, mask_tokens: dict[str, torch.Tens
     for part in (weights.packed.stock, weights.codec.vae):
         part.register_to_config(_name_or_path="")  # equal weights give equal files, wherever they were loaded from
     shutil.rmtree(partial, ignore_errors=True)
-    weights.packed.stock.save_pretrained(partial / "transformer", safe_serialization=True)
+    weights.packed.stock.save_pretrained(partial / "transformer", safe_serialization=True, max_shard_size=SHARD)
     weights.codec.vae.save_pretrained(partial / "vae", safe_serialization=True)
     scheduler().save_pretrained(partial / "scheduler")
     weights.tokens.tokenizer.save_pretrained(partial / "tokenizer")

@@ -16,7 +16,7 @@ from madi.errors import MadiError
 from madi.model.prompt import IMAGE_TAG
 from madi.options import folder_for
 from madi.photo import choice
-from madi.progress import progress, say
+from madi.progress import alive, progress, say
 from madi.score import scorers
 from madi.shards import atomic
 
@@ -27,7 +27,10 @@ LONGEST = 1024  # px: OmniGen's own longest side of an edit
 
 @dataclass(frozen=True)
 class Settings:
-    """How to sample. side: longest side of the edit in px, None for what the model reaches, at most 1024."""
+    """How to sample. side: longest side of the edit in px, None for what the model reaches, at most 1024.
+
+    vae: a folder with the VAE, for weights without one.
+    """
 
     pauses: tuple[int, ...]
     steps: int
@@ -37,6 +40,7 @@ class Settings:
     side: int | None
     device: str = "cpu"
     dtype: str | None = None
+    vae: Path | None = None
 
 
 def picture(path: Path) -> np.ndarray:
@@ -64,7 +68,7 @@ def edits(folder: Path, photo: np.ndarray, instruction: str, how: Settings) -> t
     from madi.model import checkpoint, prefix
     from madi.model.sampler import Sampler, noise_for
 
-    weights = checkpoint.load(folder, how.device, how.dtype)
+    weights = checkpoint.load(folder, how.device, how.dtype, how.vae)
     codec, config = weights.codec, weights.packed.stock.config
     step, most = codec.scale * config.patch_size, config.pos_embed_max_size * codec.scale * config.patch_size
     if how.side is not None and not step <= how.side <= most:
@@ -150,7 +154,8 @@ def run(photo: Path, instruction: str, folder: Path, out: Path, how: Settings, a
         raise MadiError("would be replaced by the edits", photo, do="another --out, or copy the picture elsewhere")
     original = picture(photo)
     room(out)
-    source, made = edits(folder, original, instruction, how)
+    with alive("edit photo"):
+        source, made = edits(folder, original, instruction, how)
     scores, chosen = {}, None
     files = write(out, source, made, instruction, how.pauses, scores, chosen)  # before scoring, which may yet refuse
     if rule is not None:

@@ -22,6 +22,7 @@ def photo(
     weights: Path | None = typer.Option(
         None, help="Folder of a stock OmniGenPipeline, or a run's (default: the small one that ships)."
     ),
+    vae: Path | None = typer.Option(None, help="Folder with the VAE, for fine-tunes that were saved without one."),
     pause: str = typer.Option("0,8,16,32", help="Pause counts, one edit each."),
     out: Path = typer.Option(Path("edits"), help="Folder for the edits and contact.jpg."),
     choose: str | None = typer.Option(
@@ -56,6 +57,7 @@ def photo(
         side,
         device.value,
         dtype and dtype.value,
+        vae,
     )
     torch.set_num_threads(threads)
     scorers = clip or shipped("clip"), dino or shipped("dino")

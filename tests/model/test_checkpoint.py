@@ -166,7 +166,7 @@ def test_sharded_weights_give_the_same_numbers(folder, tmp_path):
     for name, value in before.packed.state_dict().items():
         assert torch.equal(value, after.packed.state_dict()[name]), name
     next(part.glob("*-00002-of-*.safetensors")).unlink()
-    with pytest.raises(MadiError, match="tensors differ"):
+    with pytest.raises(MadiError, match="00002-of-.* a shard that the index lists is missing"):
         checkpoint.load(folder)
 
 
