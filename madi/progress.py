@@ -12,7 +12,7 @@ from typing import TextIO
 HEARTBEAT = 10.0  # seconds between lines where there is no terminal
 QUIET = 30.0  # seconds without a line after which `alive` writes one
 _log: TextIO | None = None
-_last = time.monotonic()  # of the last line
+_last = time.perf_counter()  # of the last line
 
 
 @contextlib.contextmanager
@@ -38,7 +38,7 @@ def log_to(path: Path | str | None) -> Iterator[None]:
 def say(line: str) -> None:
     """One line to stderr and to the log."""
     global _last
-    _last = time.monotonic()
+    _last = time.perf_counter()
     print(line, file=sys.stderr, flush=True)
     _note(line)
 
@@ -54,12 +54,12 @@ def alive(label: str) -> Iterator[None]:
 
     For work in steps that may each take minutes, as a large model's on a CPU.
     """
-    start, done = time.monotonic(), threading.Event()
+    start, done = time.perf_counter(), threading.Event()
 
     def watch() -> None:
         while not done.wait(min(1.0, QUIET)):
-            if time.monotonic() - _last >= QUIET:
-                say(f"{label}: {clock(time.monotonic() - start)} so far")
+            if time.perf_counter() - _last >= QUIET:
+                say(f"{label}: {clock(time.perf_counter() - start)} so far")
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
