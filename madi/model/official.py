@@ -7,6 +7,7 @@ values are one matrix [(H+2K)*D, W] in this order. H heads, K key heads, D chann
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -70,6 +71,43 @@ def renamed(state: dict[str, torch.Tensor], queries: int, keys: int) -> dict[str
             out |= {f"{stem}to_{to}.weight": part for to, part in zip("qkv", parts)}
         else:
             out[own.replace("self_attn.o_proj.", "self_attn.to_out.0.")] = value
+    return out
+
+
+def adapter(state: dict[str, torch.Tensor], queries: int, keys: int) -> dict[str, torch.Tensor]:
+    """Tensors of an official LoRA under stock names, which it equals exactly: queries, keys and values share A, and B
+    (with all that has a row for each output) is split by rows.
+
+    state: names as in the file, without peft's prefix. queries, keys: as in `renamed`.
+
+    Errors: MadiError naming a tensor with another number of rows.
+    """
+    out = {}
+    for name, value in state.items():
+        own = next((new + name[len(old) :] for old, new in NAMES.items() if name.startswith(old)), name)
+        stem, joined, part = own.partition("self_attn.qkv_proj.")
+        if not joined:
+            out[own.replace("self_attn.o_proj.", "self_attn.to_out.0.")] = value
+            continue
+        shared = part.startswith("lora_A")
+        if not shared and value.shape[0] != queries + 2 * keys:
+            raise MadiError(f"{value.shape[0]} rows", name, f"{queries + 2 * keys}, those of qkv_proj in this model")
+        pieces = [value] * 3 if shared else value.split([queries, keys, keys])
+        out |= {f"{stem}self_attn.to_{to}.{part}": piece.clone() for to, piece in zip("qkv", pieces)}
+    return out
+
+
+def is_adapter(names: Iterable[str]) -> bool:
+    """Whether an adapter's tensors have the official names, which begin with the Phi-3's `llm.`."""
+    return any(name.startswith("llm.") for name in names)
+
+
+def patterns(by_module: dict[str, float] | None) -> dict[str, float]:
+    """A peft config's rank_pattern or alpha_pattern with the names of its modules as stock has them."""
+    out = {}
+    for name, value in (by_module or {}).items():
+        own = name.removeprefix("llm.").replace("o_proj", "to_out.0")
+        out |= {own.replace("qkv_proj", f"to_{to}"): value for to in "qkv"}
     return out
 
 

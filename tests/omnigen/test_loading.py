@@ -1,4 +1,4 @@
-"""Official and stock folders are read without random numbers or copies, and what is not weights is named in one line."""
+"""Official and stock folders are read without random numbers or copies; what is not weights is named in one line."""
 
 import json
 from pathlib import Path
