@@ -84,8 +84,8 @@ class Sampler:
         return torch.cat(made)
 
     def rope(self, condition: Branches, shape: torch.Size) -> str:
-        """The rotary factors of a condition at noise [B,C,h,w]: `short` or `long` where all branches have the same, else
-        each branch's, such as `conditional long, unconditional short, image_only long`."""
+        """The rotary factors of a condition at noise [B,C,h,w]: `short` or `long` where all branches have the same,
+        else each branch's, such as `conditional long, unconditional short, image_only long`."""
         sides = ["long" if self.packed.far(total) else "short" for total in self.totals(condition, shape)]
         if len(set(sides)) == 1:
             return sides[0]

@@ -14,6 +14,7 @@ import numpy as np
 from madi import images
 from madi.errors import MadiError
 from madi.model.prompt import IMAGE_TAG
+from madi.omnigen.sizes import cropped, shrunk
 from madi.options import folder_for
 from madi.photo import choice
 from madi.progress import alive, progress, say
@@ -50,14 +51,6 @@ def picture(path: Path) -> np.ndarray:
     return images.decode(path.read_bytes(), path)
 
 
-def fitted(photo: np.ndarray, side: int, step: int) -> np.ndarray:
-    """The photo with no side longer than `side`, its shape kept, sides in multiples of `step` px; never enlarged but to
-    the first multiple."""
-    scale = min(1.0, side / max(photo.shape[:2]))
-    height, width = (min(side // step * step, max(step, round(s * scale / step) * step)) for s in photo.shape[:2])
-    return images.resize(photo, height, width)
-
-
 def edits(folder: Path, photo: np.ndarray, instruction: str, how: Settings) -> tuple[np.ndarray, list[np.ndarray]]:
     """The source as the model sees it, and its edit at each pause count, all from the same noise.
 
@@ -73,7 +66,8 @@ def edits(folder: Path, photo: np.ndarray, instruction: str, how: Settings) -> t
     step, most = codec.scale * config.patch_size, config.pos_embed_max_size * codec.scale * config.patch_size
     if how.side is not None and not step <= how.side <= most:
         raise MadiError(f"{how.side} px", "--side", f"{step} to {most} px with {folder}")
-    source = fitted(photo, how.side or min(LONGEST, most), step)
+    side = how.side or min(LONGEST, most)
+    source = np.ascontiguousarray(cropped(shrunk(photo, side, step), step, side))  # of a thread of px, its middle
     if source.shape != photo.shape:
         say(f"the picture is edited at {source.shape[1]}x{source.shape[0]} px (of {photo.shape[1]}x{photo.shape[0]})")
     latents = codec.encode(source[None])[0]
