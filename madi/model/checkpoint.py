@@ -82,7 +82,9 @@ def read_vae(folder: Path, vae: Path | None) -> Codec:
 
     Fine-tunes by the official script have none, since they are trained on the base's.
     """
-    if vae is None and not (folder / "vae").is_dir() and official.is_official(folder):
+    if vae is None and not (folder / "vae").is_dir():
+        if not official.is_official(folder):
+            raise MadiError("no vae", folder, FORMS)
         do = "take the base's: madi export --weights THIS --vae BASE --out NEW, where BASE is a folder with vae/ in it"
         raise MadiError("no vae, as in fine-tunes by the official script", folder, "vae/ beside the weights", do)
     if vae is not None:
