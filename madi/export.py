@@ -16,12 +16,9 @@ def export(
     merge: bool = typer.Option(False, "--merge", help="Add the adapter to the weights for good."),
 ) -> None:
     """Write weights as a folder that stock diffusers loads, an adapter merged into them, official names renamed."""
-    from madi import provenance
     from madi.errors import MadiError
-    from madi.model import checkpoint
-    from madi.model import lora as adapters
     from madi.options import folder_for
-    from madi.progress import alive, say
+    from madi.progress import alive
 
     if (lora is None) == merge:
         raise MadiError("one of --lora and --merge alone", "command line", "both, or neither", "add the other")
@@ -31,14 +28,24 @@ def export(
         if read is not None and read.resolve().is_relative_to(out.resolve()):  # it would be replaced with all in it
             raise MadiError(f"holds the folder that is read, {read}", out, "another folder", "another --out")
     folder_for(out.parent, "--out")
-    with alive("export"):
-        found = checkpoint.load(weights, vae=vae)
-        if lora is not None:
-            adapters.merge(adapters.load(lora, found.packed.stock))
-        say(f"writing {out}")
-        checkpoint.save(out, found, checkpoint.mask_tokens(weights))
-        made_of = {}
-        for name, folder in (("weights", weights), ("lora", lora), ("vae", vae)):
-            made_of |= {name: str(folder), f"{name}_sha": provenance.folder_sha(folder)} if folder else {}
-        provenance.write_provenance(out / provenance.PROVENANCE, **made_of)
+    with alive("export"):  # from before torch is imported, which alone may take a while
+        write(out, weights, lora, vae)
     print(f"written: {out}")
+
+
+def write(out: Path, weights: Path, lora: Path | None, vae: Path | None) -> None:
+    """Writes the weights in folder `weights`, with an adapter merged in if one is given, and where they are from."""
+    from madi import provenance
+    from madi.model import checkpoint
+    from madi.model import lora as adapters
+    from madi.progress import say
+
+    found = checkpoint.load(weights, vae=vae)
+    if lora is not None:
+        adapters.merge(adapters.load(lora, found.packed.stock))
+    say(f"writing {out}")
+    checkpoint.save(out, found, checkpoint.mask_tokens(weights))
+    made_of = {}
+    for name, folder in (("weights", weights), ("lora", lora), ("vae", vae)):
+        made_of |= {name: str(folder), f"{name}_sha": provenance.folder_sha(folder)} if folder else {}
+    provenance.write_provenance(out / provenance.PROVENANCE, **made_of)

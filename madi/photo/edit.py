@@ -17,7 +17,7 @@ from madi.model.prompt import IMAGE_TAG
 from madi.omnigen.sizes import cropped, shrunk
 from madi.options import folder_for
 from madi.photo import choice
-from madi.progress import alive, progress, say
+from madi.progress import progress, say
 from madi.score import scorers
 from madi.shards import atomic
 
@@ -148,8 +148,7 @@ def run(photo: Path, instruction: str, folder: Path, out: Path, how: Settings, a
         raise MadiError("would be replaced by the edits", photo, do="another --out, or copy the picture elsewhere")
     original = picture(photo)
     room(out)
-    with alive("edit photo"):
-        source, made = edits(folder, original, instruction, how)
+    source, made = edits(folder, original, instruction, how)
     scores, chosen = {}, None
     files = write(out, source, made, instruction, how.pauses, scores, chosen)  # before scoring, which may yet refuse
     if rule is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import full_omnigen
 import psutil
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "results" / "bench" / "omnigen_full_cpu.json"
@@ -66,7 +67,8 @@ def test_export_streams(folder, tmp_path):
 
 def test_a_photo_is_edited(folder, tmp_path):
     how = ["--side", 256, "--steps", 2, "--pause", "0,8", "--threads", 1, "--out", tmp_path / "edits"]
-    figures = watched("edit", "photo", ROOT / "docs" / "scene.png", "make it red", "--weights", folder, *how)
+    Image.open(ROOT / "docs" / "scene.png").convert("RGB").resize((256, 256)).save(tmp_path / "photo.png")
+    figures = watched("edit", "photo", tmp_path / "photo.png", "make it red", "--weights", folder, *how)
     note("edit_photo_256px_2_steps_pauses_0_8", figures)
     assert figures["anonymous_gb"] <= MOST_GB and figures["silence_s"] < 60
-    assert (tmp_path / "edits" / "pause_8.png").is_file()
+    assert Image.open(tmp_path / "edits" / "pause_8.png").size == (256, 256)
