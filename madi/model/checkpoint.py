@@ -67,6 +67,7 @@ def read(folder: Path, vae: Path | None = None) -> Weights:
     if not (folder / "model_index.json").exists() and (folder / "weights" / "model_index.json").exists():
         folder = folder / "weights"  # of a run
     if official.is_official(folder):
+        stored.files(folder, official.STEM)  # a pickle is named before all else that a fine-tune's folder may lack
         codec, words = read_vae(folder, vae), tokenizer.load(folder)
         stock = official.transformer(folder)
     else:

@@ -145,25 +145,17 @@ def check_finite(name: str, value: torch.Tensor, where: Path) -> None:
     raise MadiError(f"tensor {name} holds {count} numbers that are NaN or infinite", where, "finite weights")
 
 
-def check(folder: Path, kind: type) -> dict[str, Header]:
-    """Compares the tensors in a folder with its config.json, read as a diffusers model `kind`; returns their headers.
+def read(folder: Path, kind: type, numbers: torch.dtype | None = None):
+    """The model of a diffusers class `kind` in a folder, on the CPU. numbers: their type, None for as they are stored.
 
-    Errors: MadiError with the first tensors that are missing, unknown or of another shape, or naming a broken file.
+    Errors: MadiError with the first tensors that are missing, unknown or of another shape than config.json says, naming
+    a file that is broken or a pickle, or a tensor that holds no finite floating-point numbers.
     """
     if not (folder / "config.json").is_file():
         raise MadiError("no config.json", where=folder, expected="a part of a stock OmniGenPipeline folder")
     model = described(folder, kind)
     found = headers(files(folder, DIFFUSERS))
     compare({_renamed(name): header.shape for name, header in found.items()}, shapes_of(model.state_dict()), folder)
-    return found
-
-
-def read(folder: Path, kind: type, numbers: torch.dtype | None = None):
-    """The model of a diffusers class `kind` in a folder, on the CPU. numbers: their type, None for as they are stored.
-
-    Errors: as `check`, and for numbers that are not finite.
-    """
-    found, model = check(folder, kind), described(folder, kind)
     pairs = tensors(found, numbers or dtype(found), f"reading {folder}")
     return filled(model, {_renamed(name): value for name, value in pairs})
 

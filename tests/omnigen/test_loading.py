@@ -138,6 +138,13 @@ def test_a_pickle_is_refused_with_the_way_to_convert_it(tmp_path, layout, monkey
     assert equal(wanted, checkpoint.load(path))
 
 
+def test_an_official_fine_tune_as_it_is_saved_is_refused_for_its_pickle_first(tmp_path):
+    path = official.folder(tmp_path / "tuned", vae=False)
+    (path / "model.safetensors").rename(path / "model.pt")
+    with pytest.raises(MadiError, match="model.pt: a pickle, which is never read"):
+        checkpoint.load(path)
+
+
 def test_a_fine_tune_without_a_vae_takes_the_base_s_and_says_so(tmp_path, capsys):
     """As the official training script saves one: config, tokenizer and weights alone."""
     base = official.folder(tmp_path / "base")
