@@ -10,10 +10,11 @@ LOCK := $(shell cat requirements.lock pyproject.toml | cksum | cut -d' ' -f1)
 STAMP := .venv/.lock-$(LOCK)
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup  # two workers, a thread each
+BOUNDS := $(shell sed -nE 's/^ *"(transformers|diffusers|peft)>=([0-9.]+).*/\1==\2/p' pyproject.toml)
 REPORT := results/demo/report.html
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo smoke test test-slow test-faults test-slurm tools lint lock unlock clean
+.PHONY: help venv demo smoke test test-slow test-full test-bounds test-faults test-slurm tools lint lock unlock clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,10 +32,19 @@ smoke: venv  ## the same workflow, as small as it goes
 	@$(BIN)/python -m madi.watch $(SNAKEMAKE) --configfile config/smoke.yaml
 
 test: venv  ## all tests but the slow ones
-	$(PYTEST) -m "not slow and not faults and not slurm"
+	$(PYTEST) -m "not slow and not faults and not slurm and not full"
 
 test-slow: venv  ## the slow tests
-	$(PYTEST) -m "slow and not faults and not slurm"
+	$(PYTEST) -m "slow and not faults and not slurm and not full"
+
+test-full: venv  ## OmniGen at its published size: memory and silence, figures to results/bench (20 GB of disk, half an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 0 -s -m full tests/full
+
+test-bounds: venv  ## the model's tests under the lowest transformers, diffusers and peft that pyproject.toml declares
+	$(UV) venv --quiet --allow-existing --python $(BIN)/python build/bounds
+	$(UV) pip install --quiet --python build/bounds/bin/python $(BOUNDS) -e '.[dev]'
+	OMP_NUM_THREADS=1 build/bounds/bin/python -m pytest -n 0 -m "not slow and not full" tests/omnigen tests/model \
+	  tests/test_export.py tests/edit/test_edit_sizes.py
 
 test-faults: venv  ## trainings killed by the dozen at random moments, all to the same bits
 	$(PYTEST) -m faults

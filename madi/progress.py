@@ -3,13 +3,16 @@
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
 HEARTBEAT = 10.0  # seconds between lines where there is no terminal
+QUIET = 30.0  # seconds without a line after which `alive` writes one
 _log: TextIO | None = None
+_last = time.perf_counter()  # of the last line
 
 
 @contextlib.contextmanager
@@ -34,6 +37,8 @@ def log_to(path: Path | str | None) -> Iterator[None]:
 
 def say(line: str) -> None:
     """One line to stderr and to the log."""
+    global _last
+    _last = time.perf_counter()
     print(line, file=sys.stderr, flush=True)
     _note(line)
 
@@ -41,6 +46,28 @@ def say(line: str) -> None:
 def _note(line: str) -> None:
     if _log is not None:
         print(line, file=_log, flush=True)
+
+
+@contextlib.contextmanager
+def alive(label: str) -> Iterator[None]:
+    """Within the block, says `label: 1:30 so far` whenever nothing else was said for `QUIET` seconds.
+
+    For work in steps that may each take minutes, as a large model's on a CPU.
+    """
+    start, done = time.perf_counter(), threading.Event()
+
+    def watch() -> None:
+        while not done.wait(min(1.0, QUIET)):
+            if time.perf_counter() - _last >= QUIET:
+                say(f"{label}: {clock(time.perf_counter() - start)} so far")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def progress(items: Iterable, total: int, label: str, note: Callable[[], str] = str) -> Iterator:

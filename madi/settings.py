@@ -323,7 +323,12 @@ class Train(Part):
 
 
 class Sampler(Part):
-    """Euler steps, guidance, edits a batch; where the model runs and in which numbers (noise and VAE: float32)."""
+    """Euler steps, guidance, edits a batch; where the model runs and in which numbers (noise and VAE: float32).
+
+    max_side: longest side in px of a source as OmniGen is shown it; a larger one is shrunk, or its sample is refused
+    (`oversized`). rope: whose length picks a guidance branch's rotary factors, its own, as official OmniGen's default,
+    or the longest branch's, as in stock diffusers.
+    """
 
     steps: Count
     guidance: NonNegative
@@ -331,6 +336,9 @@ class Sampler(Part):
     batch: Count
     device: Literal["cpu", "cuda"] = "cpu"
     dtype: Literal["float32", "bfloat16"] = "float32"
+    max_side: Annotated[int, Field(ge=16)] = 1024
+    oversized: Literal["shrink", "refuse"] = "shrink"
+    rope: Literal["own", "longest"] = "own"
 
 
 class Ask(Part):

@@ -1,4 +1,5 @@
 import io
+import time
 
 import pytest
 
@@ -53,3 +54,13 @@ def test_the_log_is_closed_when_the_job_fails(tmp_path):
         raise RuntimeError
     progress.say("not in the log")
     assert (tmp_path / "job.log").read_text() == ""
+
+
+def test_work_that_says_nothing_is_reported_as_alive(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "QUIET", 0.05)
+    with progress.alive("edit photo"):
+        time.sleep(0.3)
+    said = capsys.readouterr().err.splitlines()
+    assert said and all(line.startswith("edit photo: 0:00 so far") for line in said)
+    time.sleep(0.1)
+    assert not capsys.readouterr().err  # it ends with its block

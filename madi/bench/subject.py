@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from diffusers import OmniGenPipeline, OmniGenTransformer2DModel
 
-from madi.model.checkpoint import load_tokenizer
 from madi.model.codec import Codec
 from madi.model.flops import ceiling
 from madi.model.packed import Packed
 from madi.model.prompt import Tokens
 from madi.model.sampler import scheduler
+from madi.omnigen import tokenizer
 
 INSTRUCTION = "turn the small wooden boat on the lake into a bright red canoe and make the sky a calm evening sky"
 
@@ -78,7 +78,7 @@ def subject(size: Size, folder: Path | str, device: torch.device) -> Subject:
     with torch.no_grad():  # the stock pipeline samples the posterior: without spread it sees the source that we see
         codec.vae.quant_conv.weight[codec.channels :], codec.vae.quant_conv.bias[codec.channels :] = 0.0, -30.0
     codec.vae.to(device)
-    tokens = Tokens(load_tokenizer(Path(folder)))
+    tokens = Tokens(tokenizer.load(Path(folder) / "tokenizer"))
     stock = transformer(size, codec.channels, len(tokens.tokenizer)).eval()
     torch.nn.Module.to(stock, device, size.dtype)  # diffusers' own `to` warns of parts that are not there
     pipeline = OmniGenPipeline(stock, scheduler(), codec.vae, tokens.tokenizer)

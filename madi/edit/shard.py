@@ -141,7 +141,7 @@ def build(name: str, job: EditSlice, asked: dict, weights: dict[str, Path]) -> E
 
         return Pipeline(editor.pipeline, sha)
     if editor.kind == "truth_vae":
-        return checkpoint.truth_through_vae(job.base, sha, job.sampler.device)
+        return checkpoint.truth_through_vae(job.base, sha, job.sampler)
     folder = trained(weights[editor.run]) if editor.kind == "run" else Path(job.base)
     return checkpoint.Checkpoint(folder, job.sampler, job.size_px, sha, editor.pauses_as)
 

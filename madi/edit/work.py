@@ -13,8 +13,6 @@ from madi.errors import MadiError
 from madi.jobs import shard_of
 from madi.samples import Sample, first
 
-SIDE = 16  # px: a token is 2x2 latents of 8x8 px, so sides of what a model sees are multiples of it
-
 
 @dataclass(frozen=True, eq=False)
 class Work:
@@ -152,9 +150,3 @@ def record(work: Work, result: Result, facts: dict) -> dict:
         row |= {"image": {"bytes": data, "path": None}, "image_sha": images.sha256(data)}
         row |= {"height": result.image.shape[0], "width": result.image.shape[1]}
     return row | {"edit_id": records.edit_id(row)}
-
-
-def fit(image: np.ndarray) -> np.ndarray:
-    """The image [H,W,3] with its sides at the nearest multiples of 16 px; the same array where they are already."""
-    height, width = (max(SIDE, round(side / SIDE) * SIDE) for side in image.shape[:2])
-    return images.resize(image, height, width)

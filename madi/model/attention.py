@@ -40,7 +40,7 @@ class Holder(Protocol):
 @dataclass(frozen=True)
 class Segment:
     """One sample's stretch of the stream, positions [start, start + length): the calls that cover them; `total`, the
-    length of the whole request's longest sequence, which picks the rotary factors; where it starts behind position 0,
+    sequence length that picks the rotary factors; where it starts behind position 0,
     who holds the keys and values before it. shift: how much further its tokens stand than they are, for `rotate` alone:
     the control for pauses that moves what follows them and adds nothing."""
 

@@ -25,8 +25,13 @@ class Codec:
 
     @classmethod
     def load(cls, folder: Path | str) -> Codec:
-        """The VAE of a weights folder alone. Errors: MadiError if it is missing or broken."""
-        return cls(stored.read(Path(folder) / "vae", AutoencoderKL))
+        """The VAE of a weights folder, or in a folder of its own, in float32.
+
+        Errors: MadiError if it is missing or broken.
+        """
+        folder = Path(folder)
+        own = not (folder / "vae").is_dir() and (folder / f"{stored.DIFFUSERS}.safetensors").is_file()
+        return cls(stored.read(folder if own else folder / "vae", AutoencoderKL, torch.float32))
 
     def encode(self, pixels: np.ndarray) -> torch.Tensor:
         """uint8 [N,H,W,3] to latents [N,C,h,w]: the posterior's mean, scaled as the transformer sees it."""

@@ -1,6 +1,7 @@
 """Low-rank adapters by peft, on the stock transformer (whose class has no adapter methods of its own).
 
 A folder is peft's own: adapter_config.json and adapter_model.safetensors, which `PeftModel.from_pretrained` reads.
+Adapters that the official OmniGen repository trained (on `qkv_proj` and `o_proj`) are read under its names.
 Shapes: a linear layer's W [out,in] becomes W + (alpha / rank) B A, with A [rank,in] and B [out,rank] (zero at first).
 """
 
@@ -14,15 +15,14 @@ from diffusers import OmniGenTransformer2DModel
 from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model, set_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.other import AuxiliaryTrainingWrapper
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from madi.errors import MadiError
-from madi.model import stored
+from madi.model import official, stored
 from madi.shards import atomic, read_json
 
 TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+CONFIG, WEIGHTS, PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 PREFIX = "base_model.model."  # of every name in a peft file
 
 
@@ -49,18 +49,24 @@ def save(folder: Path | str, stock: OmniGenTransformer2DModel) -> None:
 
 
 def load(folder: Path | str, stock: OmniGenTransformer2DModel) -> OmniGenTransformer2DModel:
-    """Puts a folder's adapters into `stock`. Errors: MadiError with the first tensors that do not fit."""
+    """Puts a folder's adapters into `stock`: those of a run, peft's on stock diffusers, or the official repository's.
+
+    Errors: MadiError with the first tensors that do not fit, and for pickles and numbers that are not finite.
+    """
     folder = Path(folder)
     if not (folder / CONFIG).exists() and (folder / "lora" / CONFIG).exists():
         folder = folder / "lora"  # of a run
+    if not (folder / WEIGHTS).is_file() and (folder / PICKLE).is_file():
+        raise stored.pickled(folder / PICKLE, WEIGHTS.removesuffix(".safetensors"))
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise MadiError(f"no {name}", folder, "a peft adapter folder (nothing is unpickled)")
     config = _config(folder / CONFIG)
-    try:
-        found = {name.removeprefix(PREFIX): value for name, value in load_file(folder / WEIGHTS).items()}
-    except SafetensorError as fault:
-        raise MadiError(f"not a whole safetensors file ({fault})", folder / WEIGHTS) from None
+    listed = stored.headers([folder / WEIGHTS])
+    pairs = stored.tensors(listed, stored.dtype(listed), f"reading {folder}")
+    found = {name.removeprefix(PREFIX): value for name, value in pairs}
+    if official.is_adapter(found):
+        found = from_official(config, found, stock)
     try:
         stock = inject_adapter_in_model(config, stock)
     except Exception as fault:  # peft lets any error of Python out for a value that it did not expect
@@ -69,6 +75,16 @@ def load(folder: Path | str, stock: OmniGenTransformer2DModel) -> OmniGenTransfo
     stored.compare(stored.shapes_of(found), wanted, folder / WEIGHTS, CONFIG)
     set_peft_model_state_dict(stock, found)
     return stock
+
+
+def from_official(config: LoraConfig, found: dict[str, torch.Tensor], stock) -> dict[str, torch.Tensor]:
+    """An official adapter's tensors under stock names; `config` is changed to name the same modules."""
+    width = stock.config.hidden_size // stock.config.num_attention_heads
+    found = official.adapter(found, stock.config.hidden_size, width * stock.config.num_key_value_heads)
+    config.target_modules = {name.split(".lora_")[0] for name in found if ".lora_" in name}
+    config.rank_pattern = official.patterns(config.rank_pattern)
+    config.alpha_pattern = official.patterns(config.alpha_pattern)
+    return found
 
 
 def _config(path: Path) -> LoraConfig:

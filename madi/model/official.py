@@ -7,18 +7,18 @@ values are one matrix [(H+2K)*D, W] in this order. H heads, K key heads, D chann
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from diffusers import OmniGenTransformer2DModel
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from madi.errors import MadiError
 from madi.model import stored
+from madi.omnigen import tokenizer
 from madi.shards import read_json
 
-FILE = "model.safetensors"
+STEM, FILE = "model", "model.safetensors"
 # Beginnings of names.
 NAMES = {
     "llm.embed_tokens.": "embed_tokens.",
@@ -52,55 +52,102 @@ CONFIG = {
 
 
 def is_official(folder: Path) -> bool:
-    return (folder / FILE).is_file() and not (folder / "model_index.json").exists()
+    """Whether a folder is laid out as the official repository lays out weights, as pickles or shards too."""
+    known = (f"{STEM}{ending}" for ending in (".safetensors", ".safetensors.index.json", *stored.PICKLES))
+    return not (folder / "model_index.json").exists() and any((folder / name).is_file() for name in known)
 
 
 def renamed(state: dict[str, torch.Tensor], queries: int, keys: int) -> dict[str, torch.Tensor]:
-    """Official names to diffusers'. queries, keys: rows H*D and K*D of the joined matrix. Unknown names stay."""
+    """Official names to diffusers'. queries, keys: rows H*D and K*D of the joined matrix. Unknown names stay.
+
+    Queries, keys and values are views of the joined matrix.
+    """
     out = {}
     for name, value in state.items():
         own = next((new + name[len(old) :] for old, new in NAMES.items() if name.startswith(old)), name)
-        if own.endswith("self_attn.qkv_proj.weight"):
+        if own.endswith("self_attn.qkv_proj.weight") and value.shape[0] == queries + 2 * keys:
             stem = own.removesuffix("qkv_proj.weight")
             parts = value.split([queries, keys, keys])
-            out |= {f"{stem}to_{to}.weight": part.clone() for to, part in zip("qkv", parts)}
+            out |= {f"{stem}to_{to}.weight": part for to, part in zip("qkv", parts)}
         else:
             out[own.replace("self_attn.o_proj.", "self_attn.to_out.0.")] = value
     return out
 
 
+def adapter(state: dict[str, torch.Tensor], queries: int, keys: int) -> dict[str, torch.Tensor]:
+    """Tensors of an official LoRA under stock names, which it equals exactly: queries, keys and values share A, and B
+    (with all that has a row for each output) is split by rows.
+
+    state: names as in the file, without peft's prefix. queries, keys: as in `renamed`.
+
+    Errors: MadiError naming a tensor with another number of rows.
+    """
+    out = {}
+    for name, value in state.items():
+        own = next((new + name[len(old) :] for old, new in NAMES.items() if name.startswith(old)), name)
+        stem, joined, part = own.partition("self_attn.qkv_proj.")
+        if not joined:
+            out[own.replace("self_attn.o_proj.", "self_attn.to_out.0.")] = value
+            continue
+        shared = part.startswith("lora_A")
+        if not shared and value.shape[0] != queries + 2 * keys:
+            raise MadiError(f"{value.shape[0]} rows", name, f"{queries + 2 * keys}, those of qkv_proj in this model")
+        pieces = [value] * 3 if shared else value.split([queries, keys, keys])
+        out |= {f"{stem}self_attn.to_{to}.{part}": piece.clone() for to, piece in zip("qkv", pieces)}
+    return out
+
+
+def is_adapter(names: Iterable[str]) -> bool:
+    """Whether an adapter's tensors have the official names, which begin with the Phi-3's `llm.`."""
+    return any(name.startswith("llm.") for name in names)
+
+
+def patterns(by_module: dict[str, float] | None) -> dict[str, float]:
+    """A peft config's rank_pattern or alpha_pattern with the names of its modules as stock has them."""
+    out = {}
+    for name, value in (by_module or {}).items():
+        own = name.removeprefix("llm.").replace("o_proj", "to_out.0")
+        out |= {own.replace("qkv_proj", f"to_{to}"): value for to in "qkv"}
+    return out
+
+
 def transformer(folder: Path) -> OmniGenTransformer2DModel:
-    """The folder's transformer as stock. Errors: MadiError with the first tensors that do not fit its config."""
-    for name in ("config.json", "tokenizer_config.json", "vae"):
+    """The folder's transformer as stock, in the type that most of its tensors are stored in (8 bits: bfloat16).
+
+    Errors: MadiError with the first tensors that do not fit its config, and for files that are not read.
+    """
+    found = stored.headers(stored.files(folder, STEM))
+    for name in ("config.json", tokenizer.FILE):
         if not (folder / name).exists():
             raise MadiError(
                 f"{FILE} but no {name}", folder, "the official OmniGen folder, or a stock OmniGenPipeline one"
             )
-    told = read_json(folder / "config.json")
+    settings = read_json(folder / "config.json")
+    shapes = {name: torch.empty(header.shape, device="meta") for name, header in found.items()}
     try:
-        state = load_file(folder / FILE)
-        config = {ours: told[theirs] for theirs, ours in CONFIG.items() if theirs in told}
-        width = told["hidden_size"] // told["num_attention_heads"]
-        state = renamed(state, told["hidden_size"], width * told["num_key_value_heads"])
-        config["in_channels"] = state["patch_embedding.output_image_proj.weight"].shape[1]
-        config["patch_size"] = state["patch_embedding.output_image_proj.weight"].shape[2]
-        config["pos_embed_max_size"] = math.isqrt(state["patch_embedding.pos_embed"].shape[1])
-        config["time_step_dim"] = state["t_embedder.linear_1.weight"].shape[1]
-        stock = OmniGenTransformer2DModel(**config)
-    except SafetensorError as fault:
-        raise MadiError(f"not a whole safetensors file ({fault})", folder / FILE) from None
+        rows = settings["hidden_size"], settings["hidden_size"] // settings["num_attention_heads"]
+        rows = rows[0], rows[1] * settings["num_key_value_heads"]
+        shapes = renamed(shapes, *rows)
+        config = described(settings, shapes)
+        stock = stored.empty(lambda: OmniGenTransformer2DModel(**config))
     except KeyError as fault:
         raise MadiError(f"no {fault} in config.json or {FILE}", folder, "OmniGen's own checkpoint") from None
-    except (RuntimeError, TypeError, ValueError, ZeroDivisionError) as fault:
+    except (AttributeError, IndexError, RuntimeError, TypeError, ValueError, ZeroDivisionError) as fault:
         reason = " ".join(str(fault).split())[:200]
         what = f"{FILE} and config.json make no OmniGen transformer ({reason})"
         raise MadiError(what, folder, "whole numbers for sizes, and the tensors that belong to them") from None
-    stored.compare(stored.shapes_of(state), stored.shapes_of(stock.state_dict()), folder / FILE, "config.json")
-    stock.load_state_dict(state)
-    return torch.nn.Module.to(stock, next(iter(state.values())).dtype).eval()  # without diffusers' warning
+    stored.compare(stored.shapes_of(shapes), stored.shapes_of(stock.state_dict()), folder / FILE)
+    state = {}
+    for name, value in stored.tensors(found, stored.dtype(found), f"reading {folder}"):
+        state |= renamed({name: value}, *rows)
+    return stored.filled(stock, state)
 
 
-def tokenizer(folder: Path):
-    """The tokenizer at the folder's root, of the class that its own config names."""
-    told = folder / "tokenizer_config.json"
-    return stored.tokenizer(folder, read_json(told).get("tokenizer_class"), told)
+def described(settings: dict, shapes: dict[str, torch.Tensor]) -> dict:
+    """The config of the stock transformer: an official config.json, and what it leaves to the tensors' shapes."""
+    config = {ours: settings[theirs] for theirs, ours in CONFIG.items() if theirs in settings}
+    config["in_channels"] = shapes["patch_embedding.output_image_proj.weight"].shape[1]
+    config["patch_size"] = shapes["patch_embedding.output_image_proj.weight"].shape[2]
+    config["pos_embed_max_size"] = math.isqrt(shapes["patch_embedding.pos_embed"].shape[1])
+    config["time_step_dim"] = shapes["t_embedder.linear_1.weight"].shape[1]
+    return config

@@ -133,7 +133,8 @@ def prefill(packed: Packed, prompts: Sequence[Prompt], requests: Sequence[Hashab
 
     totals: as in `Packed.forward`; the rotary factors depend on the whole sequence, so a prefix is told its length.
     """
-    grown = stems(prompts, requests, totals)
+    sides = [packed.far(total) for total in totals]  # prompts on one side of the limit have the same factors
+    grown = stems(prompts, requests, [totals[sides.index(side)] for side in sides])
     for depth in range(max(stem.depth for stem in grown) + 1):
         if level := [stem for stem in grown if stem.depth == depth and stem.end > stem.begin]:
             run(packed, level, prompts)

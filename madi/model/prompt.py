@@ -19,8 +19,8 @@ from functools import cached_property, lru_cache
 import torch
 
 from madi.errors import MadiError
+from madi.omnigen.tokenizer import PAUSE, Tokenizer, of_stock
 
-PAUSE = "<|pause|>"
 FILLER = "and"  # a word that asks for nothing
 DROPPED = "<cfg>"  # what OmniGen trains on where text and images are dropped together
 OPENING = "<|user|>\nGenerate an image according to the following instructions\n"
@@ -88,14 +88,23 @@ class Branches:
 
 
 class Tokens:
-    """Prompts around the tokenizer of a weights folder. `patch`: latent pixels a token side (stock: 2)."""
+    """Prompts around the tokenizer of a weights folder. `patch`: latent pixels a token side (stock: 2).
+
+    tokenizer: `madi.omnigen.tokenizer.load(folder)`, or a fast tokenizer of transformers that was built in memory.
+    `pause_id` is None while the vocabulary has no pause token; `add_pause` gives it one.
+    """
 
     def __init__(self, tokenizer, patch: int = 2):
-        self.tokenizer = tokenizer
+        self.tokenizer = tokenizer if isinstance(tokenizer, Tokenizer) else of_stock(tokenizer)
         self.patch = patch
-        self.pause_id = tokenizer.convert_tokens_to_ids(PAUSE)
-        self.filler_id = tokenizer(FILLER, verbose=False).input_ids[-1]
-        self._chunk = lru_cache(maxsize=65536)(lambda text: tuple(tokenizer(text, verbose=False).input_ids))
+        self.pause_id = self.tokenizer.convert_tokens_to_ids(PAUSE)
+        self.filler_id = self.tokenizer(FILLER).input_ids[-1]
+        self._chunk = lru_cache(maxsize=65536)(lambda text: tuple(self.tokenizer(text).input_ids))
+
+    def add_pause(self) -> None:
+        """Adds the pause token to the vocabulary if it is missing."""
+        self.pause_id = self.tokenizer.add_pause()
+        self._chunk.cache_clear()  # a text with `<|pause|>` in it has other ids now
 
     def prompt(self, instruction, images=(), plan=(), pauses=0) -> Prompt:
         """The prompt of `instruction` about `images` (latents [C,h,w], possibly none)."""

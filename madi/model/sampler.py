@@ -46,10 +46,14 @@ def noise_for(seed: int, key: str, shape) -> torch.Tensor:
 
 class Sampler:
     """Samples under one guidance. Holds the unconditional prompt's keys, which are the same for every request as long
-    as the weights are."""
+    as the weights are.
 
-    def __init__(self, packed: Packed, steps: int, guidance: float, image_guidance: float):
-        self.packed, self.steps = packed, steps
+    rope: which length picks a branch's rotary factors: `own`, as official OmniGen does by default and as training
+    does, or `longest`, the longest branch of the request, as stock diffusers does.
+    """
+
+    def __init__(self, packed: Packed, steps: int, guidance: float, image_guidance: float, rope: str = "own"):
+        self.packed, self.steps, self.by = packed, steps, rope
         self.guidance, self.image_guidance = guidance, image_guidance
         self.unconditional: dict[tuple, prefix.Chunk] = {}
         self.made_with: list | None = None  # marks of the weights that made these
@@ -80,14 +84,27 @@ class Sampler:
         return torch.cat(made)
 
     def rope(self, condition: Branches, shape: torch.Size) -> str:
-        """`short` or `long`: the rotary factors of all branches of a condition at noise [B,C,h,w]."""
-        return "long" if self.packed.far(total_of(condition, shape, self.packed.stock.config.patch_size)) else "short"
+        """The rotary factors of a condition at noise [B,C,h,w]: `short` or `long` where all branches have the same,
+        else each branch's, such as `conditional long, unconditional short, image_only long`."""
+        sides = ["long" if self.packed.far(total) else "short" for total in self.totals(condition, shape)]
+        if len(set(sides)) == 1:
+            return sides[0]
+        return ", ".join(f"{name} {side}" for name, side in zip(("conditional", "unconditional", "image_only"), sides))
+
+    def totals(self, condition: Branches, shape: torch.Size) -> list[int]:
+        """For each of a condition's prompts, in the order of `_lay_out`, the sequence length that picks its rotary
+        factors at noise [B,C,h,w]. Inference pauses do not count: a sweep over them never changes the factors."""
+        prompts = [len(condition.conditional) - condition.pauses, len(condition.unconditional)]
+        prompts += [len(condition.image_only)] if condition.image_only is not None else []
+        tail = 1 + shape[-2] * shape[-1] // self.packed.stock.config.patch_size**2
+        longest = max(prompts)
+        return [(longest if self.by == "longest" else own) + tail for own in prompts]
 
     def _warn_of_crossing(self, conditions: Sequence[Branches], shape: torch.Size) -> None:
         """Once a sampler: pauses that lengthen a sequence past where stock would change its rotary factors."""
         limit, patch = self.packed.stock.config.original_max_position_embeddings, self.packed.stock.config.patch_size
         for condition in conditions:
-            total = total_of(condition, shape, patch)
+            total = self.totals(condition, shape)[0]
             length = len(condition.conditional) + 1 + shape[-2] * shape[-1] // patch**2
             if self.packed.far(length) and not self.packed.far(total) and not self.warned:
                 self.warned = True
@@ -103,18 +120,25 @@ class Sampler:
         starts, mine, rows = [0], {}, 0
         for number, (condition, request) in enumerate(zip(conditions, requests, strict=True)):
             before = mine.get(request, ([], 0))[0]
-            mine[request] = _grown(before, condition)
+            mine[request] = self._grown(before, condition, shape)
             rows += 2 + (condition.image_only is not None)
             held = sum(tokens for _, tokens in mine.values()) * prefix.bytes_per_token(self.packed)
             if held + rows * tail * prefix.working_bytes(self.packed) > free and number > starts[-1]:
                 starts.append(number)
-                mine, rows = {request: _grown([], condition)}, 2 + (condition.image_only is not None)
+                mine, rows = {request: self._grown([], condition, shape)}, 2 + (condition.image_only is not None)
         return [slice(*of) for of in zip(starts, [*starts[1:], len(conditions)])]
+
+    def _grown(self, before: list[Branches], condition: Branches, shape) -> tuple[list[Branches], int]:
+        """One request's conditions with one more, and how many tokens their prefixes hold together."""
+        conditions = [*before, condition]
+        prompts, _, _ = _lay_out(conditions)
+        sides = [self.packed.far(total) for condition in conditions for total in self.totals(condition, shape)]
+        grown = prefix.stems(prompts, [0] * len(prompts), sides)
+        return conditions, sum(stem.end - stem.begin for stem in grown)
 
     def _together(self, conditions, x, requests, tick):
         prompts, owner, places = _lay_out(conditions)
-        totals = [total_of(condition, x.shape, self.packed.stock.config.patch_size) for condition in conditions]
-        totals = [totals[o] for o in owner]
+        totals = [total for condition in conditions for total in self.totals(condition, x.shape)]
         chunks = self._prefixes(prompts, owner, places, totals, requests)
         shifts = [conditions[o].shift * (row == places[o][0]) for row, o in enumerate(owner)]
         steps = prefix.Steps(self.packed, chunks, totals, x.shape[1:], shifts)
@@ -144,20 +168,6 @@ class Sampler:
 
     def _prefill(self, numbers, prompts, requests, totals):
         return prefix.prefill(self.packed, *([of[number] for number in numbers] for of in (prompts, requests, totals)))
-
-
-def total_of(condition: Branches, shape: torch.Size, patch: int) -> int:
-    """Length of a request's longest sequence without pauses, which picks its rotary factors: pauses never do."""
-    longest = max(len(p) for p in (condition.unconditional, condition.image_only or ()))
-    return max(len(condition.conditional) - condition.pauses, longest) + 1 + shape[-2] * shape[-1] // patch**2
-
-
-def _grown(before: list[Branches], condition: Branches) -> tuple[list[Branches], int]:
-    """One request's conditions with one more, and how many tokens their prefixes hold together."""
-    conditions = [*before, condition]
-    prompts, _, _ = _lay_out(conditions)
-    grown = prefix.stems(prompts, [0] * len(prompts), [0] * len(prompts))
-    return conditions, sum(stem.end - stem.begin for stem in grown)
 
 
 def _lay_out(conditions: Sequence[Branches]):

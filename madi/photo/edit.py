@@ -14,6 +14,7 @@ import numpy as np
 from madi import images
 from madi.errors import MadiError
 from madi.model.prompt import IMAGE_TAG
+from madi.omnigen.sizes import cropped, shrunk
 from madi.options import folder_for
 from madi.photo import choice
 from madi.progress import progress, say
@@ -27,7 +28,10 @@ LONGEST = 1024  # px: OmniGen's own longest side of an edit
 
 @dataclass(frozen=True)
 class Settings:
-    """How to sample. side: longest side of the edit in px, None for what the model reaches, at most 1024."""
+    """How to sample. side: longest side of the edit in px, None for what the model reaches, at most 1024.
+
+    vae: a folder with the VAE, for weights without one.
+    """
 
     pauses: tuple[int, ...]
     steps: int
@@ -37,6 +41,7 @@ class Settings:
     side: int | None
     device: str = "cpu"
     dtype: str | None = None
+    vae: Path | None = None
 
 
 def picture(path: Path) -> np.ndarray:
@@ -44,14 +49,6 @@ def picture(path: Path) -> np.ndarray:
     if not path.is_file():
         raise MadiError("not a file" if path.exists() else "no such file", path, "a picture: PNG, JPEG or WebP")
     return images.decode(path.read_bytes(), path)
-
-
-def fitted(photo: np.ndarray, side: int, step: int) -> np.ndarray:
-    """The photo with no side longer than `side`, its shape kept, sides in multiples of `step` px; never enlarged but to
-    the first multiple."""
-    scale = min(1.0, side / max(photo.shape[:2]))
-    height, width = (min(side // step * step, max(step, round(s * scale / step) * step)) for s in photo.shape[:2])
-    return images.resize(photo, height, width)
 
 
 def edits(folder: Path, photo: np.ndarray, instruction: str, how: Settings) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -64,12 +61,13 @@ def edits(folder: Path, photo: np.ndarray, instruction: str, how: Settings) -> t
     from madi.model import checkpoint, prefix
     from madi.model.sampler import Sampler, noise_for
 
-    weights = checkpoint.load(folder, how.device, how.dtype)
+    weights = checkpoint.load(folder, how.device, how.dtype, how.vae)
     codec, config = weights.codec, weights.packed.stock.config
     step, most = codec.scale * config.patch_size, config.pos_embed_max_size * codec.scale * config.patch_size
     if how.side is not None and not step <= how.side <= most:
         raise MadiError(f"{how.side} px", "--side", f"{step} to {most} px with {folder}")
-    source = fitted(photo, how.side or min(LONGEST, most), step)
+    side = how.side or min(LONGEST, most)
+    source = np.ascontiguousarray(cropped(shrunk(photo, side, step), step, side))  # of a thread of px, its middle
     if source.shape != photo.shape:
         say(f"the picture is edited at {source.shape[1]}x{source.shape[0]} px (of {photo.shape[1]}x{photo.shape[0]})")
     latents = codec.encode(source[None])[0]

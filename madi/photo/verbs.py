@@ -22,6 +22,7 @@ def photo(
     weights: Path | None = typer.Option(
         None, help="Folder of a stock OmniGenPipeline, or a run's (default: the small one that ships)."
     ),
+    vae: Path | None = typer.Option(None, help="Folder with the VAE, for fine-tunes that were saved without one."),
     pause: str = typer.Option("0,8,16,32", help="Pause counts, one edit each."),
     out: Path = typer.Option(Path("edits"), help="Folder for the edits and contact.jpg."),
     choose: str | None = typer.Option(
@@ -42,21 +43,25 @@ def photo(
     threads: int = typer.Option(2, min=1, help="CPU threads."),
 ) -> None:
     """Edit one picture of your own at several pause counts; pick one by the tables' rule and say why."""
-    import torch
+    from madi.progress import alive
 
-    from madi.options import counts, number, shipped
-    from madi.photo import edit
+    with alive("edit photo"):  # from before torch is imported, which alone may take a while
+        import torch
 
-    how = edit.Settings(
-        counts(pause, "--pause"),
-        steps,
-        number(guidance, "--guidance", 100),
-        number(image_guidance, "--image-guidance", 100),
-        seed,
-        side,
-        device.value,
-        dtype and dtype.value,
-    )
-    torch.set_num_threads(threads)
-    scorers = clip or shipped("clip"), dino or shipped("dino")
-    edit.run(picture, instruction, weights or shipped("omnigen"), out, how, choose, captions, *scorers)
+        from madi.options import counts, number, shipped
+        from madi.photo import edit
+
+        how = edit.Settings(
+            counts(pause, "--pause"),
+            steps,
+            number(guidance, "--guidance", 100),
+            number(image_guidance, "--image-guidance", 100),
+            seed,
+            side,
+            device.value,
+            dtype and dtype.value,
+            vae,
+        )
+        torch.set_num_threads(threads)
+        scorers = clip or shipped("clip"), dino or shipped("dino")
+        edit.run(picture, instruction, weights or shipped("omnigen"), out, how, choose, captions, *scorers)

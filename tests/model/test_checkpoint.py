@@ -117,7 +117,7 @@ def test_a_missing_part_is_named(folder, part):
 
 def test_a_broken_tokenizer_is_named(folder):
     (folder / "tokenizer" / "tokenizer.json").write_text("{")
-    with pytest.raises(MadiError, match="tokenizer: cannot be read"):
+    with pytest.raises(MadiError, match="tokenizer.json: cannot be read"):
         checkpoint.load(folder)
 
 
@@ -166,7 +166,7 @@ def test_sharded_weights_give_the_same_numbers(folder, tmp_path):
     for name, value in before.packed.state_dict().items():
         assert torch.equal(value, after.packed.state_dict()[name]), name
     next(part.glob("*-00002-of-*.safetensors")).unlink()
-    with pytest.raises(MadiError, match="tensors differ"):
+    with pytest.raises(MadiError, match="00002-of-.* a shard that the index lists is missing"):
         checkpoint.load(folder)
 
 

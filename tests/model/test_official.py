@@ -76,7 +76,7 @@ def test_another_model_is_refused(folder):
         checkpoint.load(folder)
 
 
-@pytest.mark.parametrize("part", ["config.json", "tokenizer_config.json", "vae"])
+@pytest.mark.parametrize("part", ["config.json", "tokenizer.json", "vae"])
 def test_a_missing_part_is_named(folder, part):
     (folder / part).rename(folder / "elsewhere")
     with pytest.raises(MadiError, match=f"no {part}"):

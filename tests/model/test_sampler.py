@@ -47,7 +47,7 @@ def test_a_sweep_that_crosses_the_rotary_limit_warns_once_and_keeps_its_factors(
     plain = weights.tokens.branches("red", [source])
     length = max(len(plain.conditional), len(plain.unconditional)) + 17
     weights = tiny_weights(original_max_position_embeddings=length)
-    sampler = Sampler(weights.packed, 1, 2.5, 1.5)
+    sampler = Sampler(weights.packed, 1, 2.5, 1.5, rope="longest")
     far = weights.tokens.branches("red", [source], length)
     assert sampler.rope(plain, noise.shape) == sampler.rope(far, noise.shape) == "short"
     made = sampler([plain, far, far], noise.expand(3, -1, -1, -1))

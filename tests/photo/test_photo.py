@@ -11,7 +11,7 @@ from madi import images
 from madi.cli import main
 from madi.errors import MadiError
 from madi.model import checkpoint
-from madi.photo import choice, edit
+from madi.photo import choice
 
 
 @pytest.fixture(scope="module")
@@ -160,12 +160,6 @@ def test_the_choice_is_the_guarded_maximum():
 def test_a_choice_that_cannot_be_made_says_what_can(text, captions, said):
     with pytest.raises(MadiError, match=said):
         choice.wish(text, (0, 8), captions)
-
-
-def test_a_picture_keeps_its_shape_and_is_never_enlarged():
-    assert edit.fitted(np.zeros((3000, 4000, 3), np.uint8), 1024, 16).shape == (768, 1024, 3)
-    assert edit.fitted(np.zeros((64, 64, 3), np.uint8), 1024, 16).shape == (64, 64, 3)
-    assert edit.fitted(np.zeros((1, 9000, 3), np.uint8), 1000, 16).shape == (16, 992, 3)
 
 
 def test_a_side_beyond_the_model_is_named(folder, tmp_path, capsys):

@@ -14,12 +14,13 @@ import torch
 from madi import provenance
 from madi.config import Sampler as Settings
 from madi.edit.editors.reference import TruthThroughVae
-from madi.edit.work import Result, Work, fit
+from madi.edit.work import Result, Work
 from madi.model import checkpoint
 from madi.model import device as devices
 from madi.model.codec import Codec
 from madi.model.prompt import FILLER, PAUSE, layout
 from madi.model.sampler import Sampler, noise_for
+from madi.omnigen.sizes import fitted
 
 
 class Checkpoint:
@@ -27,8 +28,12 @@ class Checkpoint:
 
     def __init__(self, folder: Path, sampler: Settings, size_px: int, config_sha: str, pauses_as="pause"):
         self.weights = checkpoint.load(folder, sampler.device, sampler.dtype)
-        self.sampler = Sampler(self.weights.packed, sampler.steps, sampler.guidance, sampler.image_guidance)
-        self.size_px, self.pauses_as = size_px, pauses_as
+        how = sampler.steps, sampler.guidance, sampler.image_guidance, sampler.rope
+        self.sampler = Sampler(self.weights.packed, *how)
+        self.size_px, self.pauses_as, self.settings = size_px, pauses_as, sampler
+        config = self.weights.packed.stock.config
+        self.step = self.weights.codec.scale * config.patch_size
+        self.most = self.step * config.pos_embed_max_size  # px a side that the position table holds
         self.facts = {
             "sampler_steps": sampler.steps,
             "guidance_text": sampler.guidance,
@@ -38,12 +43,16 @@ class Checkpoint:
         }
 
     def edit(self, works: Sequence[Work]) -> list[Result]:
-        """Works of one output size go through the model together."""
+        """Works of one output size go through the model together. One whose pictures do not fit fails alone."""
         pictures = self._sources(works)
-        sizes = [pictures[w.shown][0].shape[:2] if w.sample.count else (self.size_px,) * 2 for w in works]
-        results: dict[int, Result] = {}
-        for size in dict.fromkeys(sizes):
-            places = [i for i, other in enumerate(sizes) if other == size]
+        results = {i: pictures[w.shown] for i, w in enumerate(works) if isinstance(pictures[w.shown], Result)}
+        sizes = {
+            i: pictures[w.shown][0].shape[:2] if w.sample.count else (self.size_px,) * 2
+            for i, w in enumerate(works)
+            if i not in results
+        }
+        for size in dict.fromkeys(sizes.values()):
+            places = [i for i, other in sizes.items() if other == size]
             results |= zip(places, self._same_size([works[i] for i in places], pictures, size), strict=True)
         return [results[i] for i in range(len(works))]
 
@@ -71,18 +80,34 @@ class Checkpoint:
             return Result(None, "the latents are not finite", text, tokens, rope)
         return Result(self.weights.codec.decode(latents[None])[0], None, text, tokens, rope)
 
-    def _sources(self, works) -> dict[str, list[np.ndarray]]:
-        """Source images, those that works share once, at sides that are multiples of 16 px."""
-        samples = {work.shown: work.sample for work in works}
-        return {name: [fit(one.source(i)) for i in range(one.count)] for name, one in samples.items()}
+    def _sources(self, works) -> dict[str, list[np.ndarray] | Result]:
+        """Source images as the model sees them, those that works share once; or why they cannot be edited."""
+        return {name: self._fitted(sample) for name, sample in {work.shown: work.sample for work in works}.items()}
+
+    def _fitted(self, sample) -> list[np.ndarray] | Result:
+        """A sample's sources, no side longer than `max_side`, sides in whole tokens; or a failed edit."""
+        limit, pictures = self.settings.max_side, []
+        if not sample.count and self.size_px > self.most:
+            return Result(None, f"{self.size_px} px a side; the model's position table holds {self.most} px at most")
+        for number in range(sample.count):
+            image = sample.source(number)
+            name = f"source {number + 1} of {image.shape[1]}x{image.shape[0]} px"
+            if self.settings.oversized == "refuse" and max(image.shape[:2]) > limit:
+                return Result(None, f"{name} is larger than edit.sampler.max_side, {limit} px", refused=True)
+            image = fitted(image, limit, self.step)
+            if max(image.shape[:2]) > self.most:
+                size = f"{image.shape[1]}x{image.shape[0]} px"
+                return Result(None, f"{name} is edited at {size}; the position table holds {self.most} px at most")
+            pictures.append(image)
+        return pictures
 
 
-def truth_through_vae(folder: Path | str, config_sha: str, device: str = "cpu") -> TruthThroughVae:
-    """The reference editor that needs a model's VAE, on a device."""
-    devices.hold(device)
+def truth_through_vae(folder: Path | str, config_sha: str, sampler: Settings) -> TruthThroughVae:
+    """The reference editor that needs a model's VAE, on the sampler's device and at its sizes."""
+    devices.hold(sampler.device)
     codec = Codec.load(folder)
-    codec.vae.to(device)
-    return TruthThroughVae(config_sha, codec, provenance.folder_sha(folder))
+    codec.vae.to(sampler.device)
+    return TruthThroughVae(config_sha, codec, provenance.folder_sha(folder), sampler.max_side)
 
 
 def set_threads(count: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from madi.edit.work import Result, Work, fit
+from madi.edit.work import Result, Work
+from madi.omnigen.sizes import fitted
 from madi.samples import Sample
 
 NO_MODEL = {"sampler_steps": 0, "guidance_text": 0.0, "guidance_image": 0.0}
@@ -46,9 +47,13 @@ class OtherTruth:
 
 
 class TruthThroughVae:
-    """Gives the target after a trip through the model's VAE: the best that any edit by that model can look."""
+    """Gives the target after a trip through the model's VAE: the best that any edit by that model can look.
 
-    def __init__(self, config_sha: str, codec, weights_sha: str):
+    max_side: longest side in px, as of the model's own edits.
+    """
+
+    def __init__(self, config_sha: str, codec, weights_sha: str, max_side: int):
+        self.max_side = max_side
         self.facts = NO_MODEL | {"config_sha": config_sha, "weights_sha": weights_sha}
         self.codec = codec
 
@@ -58,7 +63,7 @@ class TruthThroughVae:
     def _one(self, given: Result) -> Result:
         if given.image is None:
             return given
-        return Result(self.codec.decode(self.codec.encode(fit(given.image)[None]))[0])
+        return Result(self.codec.decode(self.codec.encode(fitted(given.image, self.max_side)[None]))[0])
 
 
 def others(samples: dict[str, Sample]) -> dict[str, Sample | None]:
