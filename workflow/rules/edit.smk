@@ -17,7 +17,7 @@ EDIT_READS = {
     for job, asked in JOBS.items()
 }
 EDIT_OPTIONS = {
-    job: f'{SAMPLE_OPTIONS[job]} {options("weights", f"{RESULTS}/runs/{{}}/weights.json", settle.runs_of(asked))}'
+    job: SAMPLE_OPTIONS[job] + options("weights", f"{RESULTS}/runs/{{}}/weights.json", settle.runs_of(asked))
     for job, asked in JOBS.items()
 }
 
@@ -53,8 +53,8 @@ rule edit_shard:
     message:
         "edit with {wildcards.job}, shard {wildcards.shard}"
     shell:
-        "madi edit shard --config {input.config} {params.reads} --shard {wildcards.shard}/{params.shards}"
-        " --out {output.edits} --contact {output.contact} --log {log}"
+        "madi edit shard --config {input.config:q} {params.reads:q} --shard {wildcards.shard:q}/{params.shards:q}"
+        " --out {output.edits:q} --contact {output.contact:q} --log {log:q}"
 
 
 # Who asks an endpoint for edits runs where the network is.
