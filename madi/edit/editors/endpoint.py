@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 
 from madi import images
-from madi.chat.endpoint import check, without
+from madi.chat.faults import check, without
 from madi.edit.editors.folder import read
 from madi.edit.editors.reference import NO_MODEL
 from madi.edit.work import Result, Work
