@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from madi import configfile, grids, jobs
-from madi.editors import Editor, EditorSlice
+from madi.editors import Editor, EditorSlice, Spending
 from madi.errors import MadiError
 from madi.grids import Grid
 from madi.mllms import Identity, Mllm
@@ -167,9 +167,10 @@ class QuestionSlice(Part):
 
 
 class MllmsSlice(Part):
-    """How the models of a scale are reached: read by who asks one, and no reason to do anything again."""
+    """How the models of a scale are reached, and what edits by endpoints may cost: no reason to do anything again."""
 
-    mllms: dict[Name, Mllm]
+    mllms: dict[Name, Mllm] = {}
+    editors: dict[Name, Spending] = {}
 
 
 class RunSlice(Part):
@@ -250,7 +251,9 @@ class TablesSlice(Part):
 
 def edit_sha(editor: EditorSlice, sampler: Sampler, size_px: int) -> str:
     """64 hex digits over what of the configuration makes an edit what it is: not who else is in the job."""
-    own = editor.model_dump(exclude={"pipeline": {"device"}, "endpoint": {"key", "tries", "timeout_s"}})
+    own = editor.model_dump(
+        exclude={"pipeline": {"device"}, "endpoint": {"key", "tries", "timeout_s", "price", "budget"}}
+    )
     part = [own, sampler.model_dump(exclude={"batch"}), size_px]
     return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
 

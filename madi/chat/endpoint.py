@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from madi.chat import answers
 from madi.chat.ask import FENCE_RULE, Request, schema_of
-from madi.chat.faults import LATE_TRIES, Passing, Refused, Words, check, fault_of, without, words_of
+from madi.chat.faults import LATE_TRIES, Passing, Refused, Words, check, fault_of, status_in, without, words_of
 from madi.chat.wire import Received, Wire
 from madi.mllms import Mllm
 
@@ -109,7 +109,7 @@ class Endpoint:
         counted = answers.tokens(content)
         if not content.get("choices"):
             if content.get("error"):
-                raise self._fault(_status_in(content), received)
+                raise self._fault(status_in(content), received)
             if counted is None:
                 raise Passing("an answer with nothing in it", billed=True)
         text, fault = answers.completion(content)
@@ -134,14 +134,6 @@ class Endpoint:
 
     async def close(self) -> None:
         await self._wire.close()
-
-
-def _status_in(content: dict) -> int:
-    """The HTTP status that an error in the body of an answer names, as gateways pass on another's; else 502."""
-    error = content["error"]
-    named = [error.get(name) for name in ("code", "status", "status_code")] if isinstance(error, dict) else []
-    found = [int(one) for one in named if str(one).isascii() and str(one).isdigit() and 300 <= int(one) < 600]
-    return found[0] if found else 502
 
 
 def guessed(request: Request) -> int:

@@ -151,6 +151,14 @@ def fault_of(
     return Refused(what[:160])
 
 
+def status_in(content: dict) -> int:
+    """The HTTP status that an error in the body of an answer names, as gateways pass on another's; else 502."""
+    error = content["error"]
+    named = [error.get(name) for name in ("code", "status", "status_code")] if isinstance(error, dict) else []
+    found = [int(one) for one in named if re.fullmatch(r"[345]\d\d", str(one))]
+    return found[0] if found else 502
+
+
 def asked_wait(headers: Mapping[str, str], words: Words) -> float | None:
     """Seconds that an endpoint asks to wait: by header, in seconds or as a date, or in the error's body."""
     if (wait := seconds(headers.get("retry-after-ms"), 1e-3)) is not None:

@@ -53,7 +53,7 @@ class Wire:
 
     async def get(self, url: str, most: int) -> Received:
         """GET an address that an answer names. It is not shown the key."""
-        return await self._exchange("GET", url, most, headers={})
+        return await self._exchange("GET", url, most, headers={}, follow_redirects=True)
 
     async def _exchange(self, method: str, url: str, most: int, headers: dict, **content) -> Received:
         """Errors: Passing; MadiError for an address or a proxy that can be no such thing."""
