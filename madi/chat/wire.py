@@ -16,6 +16,7 @@ from madi.errors import MadiError
 
 MOST_BYTES = 8 * 2**20  # of an answer in words: a long one is a hundredth of it
 CONNECT_S = 15.0
+OF_SOCKETS = (OSError, ValueError, OverflowError, ExceptionGroup)  # such as a port that there is not
 NO_ADDRESS = {"InvalidURL", "UnsupportedProtocol"}
 
 
@@ -58,16 +59,17 @@ class Wire:
     async def _exchange(self, method: str, url: str, most: int, headers: dict, **content) -> Received:
         """Errors: Passing; MadiError for an address or a proxy that can be no such thing."""
         headers = headers | {"Accept-Encoding": "identity"}
+        client = self._opened()  # loading a library is none of the endpoint's seconds
         try:
             async with asyncio.timeout(self.timeout_s):
-                async with self._opened().stream(method, url, headers=headers, **content) as response:
+                async with client.stream(method, url, headers=headers, **content) as response:
                     return Received(response.status_code, response.headers, await whole(response, most))
         except TimeoutError:
             raise late() from None
         except Exception as fault:  # the client lets out whatever its HTTP library raises
             if type(fault).__name__ in NO_ADDRESS:
                 raise MadiError(f"no address ({fault})", url, "http://... or https://...", "see `url`") from None
-            if isinstance(fault, Passing) or not (isinstance(fault, ValueError | OSError) or of_the_wire(fault)):
+            if isinstance(fault, Passing) or not (isinstance(fault, OF_SOCKETS) or of_the_wire(fault)):
                 raise
             raise Passing(f"a broken connection ({cause(fault)})", billed=not unreached(fault)) from None
 
@@ -80,7 +82,9 @@ class Wire:
                 self._client = openai.DefaultAsyncHttpxClient(
                     timeout=(connect, None, None, None), follow_redirects=False
                 )
-            except (ImportError, ValueError) as fault:
+            except Exception as fault:
+                if not isinstance(fault, ImportError | ValueError) and type(fault).__name__ not in NO_ADDRESS:
+                    raise
                 raise no_proxy(fault) from None
         return self._client
 
@@ -102,7 +106,8 @@ async def whole(response, most: int) -> bytes:
 
 def no_proxy(fault: Exception) -> MadiError:
     """What a proxy's environment variable that the HTTP library cannot use comes to."""
-    what = "a SOCKS proxy, which needs socksio" if "socks" in str(fault).lower() else " ".join(str(fault).split())[:160]
+    what = "a proxy that cannot be used (" + " ".join(str(fault).split())[:120] + ")"
+    what = "a SOCKS proxy, which needs socksio" if "socks" in str(fault).lower() else what
     where = "environment variables ALL_PROXY, HTTPS_PROXY, HTTP_PROXY"
     return MadiError(what, where, "http://HOST:PORT", "unset them or name an HTTP proxy, or `pip install socksio`")
 

@@ -372,3 +372,132 @@ def test_the_pause_that_an_endpoint_asks_for_wins(tmp_path, monkeypatch, asked, 
     with mllm.Server({1: [fault, 1]}) as server:
         assert {reply.status for reply in answers(server, tmp_path / "a.jsonl")} == {"ok"}
     assert least <= time.monotonic() - start < most
+
+
+# --- kind 37, and what a request says
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1", "a SOCKS proxy, which needs socksio"),
+        ("HTTP_PROXY", "socks5h://127.0.0.1:1", "a SOCKS proxy, which needs socksio"),
+        ("all_proxy", "socks4://127.0.0.1:1", "proxy"),
+        ("HTTP_PROXY", "ftp://127.0.0.1:1", "proxy"),
+        ("HTTP_PROXY", "http://[", "a proxy that cannot be used|8 requests in a row came to nothing"),
+        ("HTTP_PROXY", "http://127.0.0.1:99999", "8 requests in a row came to nothing"),
+        ("HTTP_PROXY", "http://127.0.0.1:1", "8 requests in a row came to nothing"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_one_line(tmp_path, monkeypatch, name, value, said):
+    monkeypatch.setenv(name, value)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("no_proxy", "")
+    with mllm.Server() as server, pytest.raises(MadiError, match=said) as fault:
+        monkeypatch.setattr(run, "FIRST", 0.001)
+        list(chat(server, tmp_path / "a.jsonl", tries=1, at_once=1).ask(map(request, range(9)), 9, "x"))
+    assert "\n" not in str(fault.value) and "fault of madi" not in str(fault.value)
+
+
+@pytest.mark.parametrize("structured", ["json_schema", "json_object", "prompt"])
+@pytest.mark.parametrize("detail", [None, "low"])
+def test_a_schema_is_asked_for_in_three_ways_and_pictures_in_a_detail(tmp_path, structured, detail):
+    with mllm.Server() as server:
+        talk = chat(server, None, structured=structured, detail=detail, max_tokens_as="max_completion_tokens")
+        list(talk.ask([request(1, images=(b"\x89PNG1", b"\xff\xd8\xff2"), system="Be strict.")], 1, "x"))
+        [body] = server.told("bodies")
+    form = body.get("response_format")
+    system, user = (message["content"] for message in body["messages"])
+    in_words = '"additionalProperties": false' in system
+    assert system.startswith("Be strict.") and ask.FENCE_RULE in system and in_words == (structured != "json_schema")
+    if structured == "json_schema":
+        assert form["json_schema"] == {"name": "Verdict", "schema": ask.schema_of(Verdict), "strict": True}
+    assert (form or {}).get("type") == (None if structured == "prompt" else structured)
+    shown = [part["image_url"] for part in user if part["type"] == "image_url"]
+    assert [one["url"].split(";")[0] for one in shown] == ["data:image/png", "data:image/jpeg"]
+    assert [one.get("detail") for one in shown] == [detail] * 2
+    assert [part["text"] for part in user if part["type"] == "text"] == [
+        "Picture 1:",
+        "Picture 2:",
+        "What of number 1?",
+    ]
+    assert body["max_completion_tokens"] == 1024 and "max_tokens" not in body and body["temperature"] == 0.0
+
+
+@pytest.mark.parametrize("fault", ["400", "500"])
+def test_a_small_job_whose_every_request_comes_to_nothing_stops(tmp_path, fault):
+    path = tmp_path / "a.jsonl"
+    with mllm.Server({n: [fault, -1] for n in range(3)}) as server:
+        do = "see what it takes" if fault == "400" else "see whether it is there"
+        with pytest.raises(MadiError, match=f"3 requests in a row came to nothing, last: HTTP {fault}.*{do}"):
+            answers(server, path, tries=2)
+    assert {entry["status"] for entry in entries(path)} == {"attempt"}
+    with mllm.Server() as server:
+        assert {reply.status for reply in answers(server, path)} == {"ok"}
+
+
+def test_a_stop_while_only_calls_in_flight_are_left_ends_the_run(tmp_path):
+    path = tmp_path / "a.jsonl"
+    with mllm.Server({3: ["401", -1]}, latency=0.05) as server, pytest.raises(MadiError, match="HTTP 401"):
+        answers(server, path, 4, at_once=4)
+    assert sum(entry["status"] == "ok" for entry in entries(path)) == 3  # they were paid for
+
+
+def test_requests_are_read_no_further_ahead_than_calls_need(tmp_path):
+    read_ahead, most = [], 0
+    with mllm.Server(latency=0.01) as server:
+        asked = (read_ahead.append(n) or request(n) for n in range(200))
+        for number, _ in enumerate(chat(server, None, at_once=2).ask(asked, 200, "x")):
+            most = max(most, len(read_ahead) - number)
+    assert len(read_ahead) == 200 and most <= 2 * run.AHEAD * 2
+    with mllm.Server({0: ["hang", 1]}) as server:
+        asked, read_ahead = (read_ahead.append(n) or request(n) for n in range(400)), []
+        for _ in chat(server, None, at_once=2, timeout_s=2.0).ask(asked, 400, "x"):
+            assert len(read_ahead) <= run.MOST * 2 + 1
+            break
+
+
+@pytest.mark.parametrize("own", [KeyError("x"), AttributeError("y"), RuntimeError("z")])
+def test_a_programs_own_fault_is_raised(tmp_path, monkeypatch, own):
+    async def broken(*_):
+        raise own
+
+    monkeypatch.setattr(wire, "whole", broken)
+    with mllm.Server() as server, pytest.raises(type(own)):
+        answers(server, None)
+
+
+@pytest.mark.parametrize("name", ["ReadError", "RemoteProtocolError", "WriteError", "DecodingError", "CloseError"])
+def test_a_bare_fault_of_http_passes(tmp_path, monkeypatch, name):
+    import openai
+
+    library = __import__(openai.DefaultAsyncHttpxClient.__mro__[1].__module__.split(".")[0])
+    left, whole = [getattr(library, name)("x")], wire.whole
+
+    async def broken(*arguments):
+        if left:
+            raise left.pop()
+        return await whole(*arguments)
+
+    monkeypatch.setattr(wire, "whole", broken)
+    with mllm.Server() as server:
+        assert {reply.status for reply in answers(server, None)} == {"ok"} and len(server.log()) == 4
+
+
+STORED = {"key": "k", "status": "ok", "raw": "", "reason": None, "tokens_in": 1, "tokens_out": 1, "cost": 0.1}
+STORED |= {"revision": "", "paid": 0.1, "calls": 1}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"paid": float("nan")}, {"paid": -1}, {"cost": float("inf")}, {"tokens_in": -5}, {"calls": "x"}, {"status": "no"}],
+)
+def test_stored_answers_with_odd_money_are_named(tmp_path, change):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(STORED) + "\n" + json.dumps(STORED | change) + "\n")
+    with mllm.Server() as server, pytest.raises(MadiError, match=f"a.jsonl line 2: no stored answer .{[*change][0]}"):
+        answers(server, path)
+    for line in (b"\xff\xfe", b"[1]", b"null", b"{" * 5000):
+        path.write_bytes(line + b"\n")
+        with pytest.raises(MadiError, match="a.jsonl line 1: no stored answer"):
+            chat(server, path)
