@@ -37,7 +37,7 @@ from madi.settings import (
     TuneSet,
     Weights,
 )
-from madi.values import Count, Name, Natural, Part, Share
+from madi.values import Count, Name, Natural, Part, Share, Threads
 
 PartModel = TypeVar("PartModel", bound=Part)
 OWN_WORDS = {"plans": ("truth", "grammar"), "questions": ("truth", "general"), "judge": ("oracle",)}
@@ -48,7 +48,7 @@ class Config(Part):
 
     name: Name
     seed: Natural
-    threads: Count
+    threads: Threads
     size_px: Annotated[int, Field(ge=16, multiple_of=16)]
     data: Data
     mllms: dict[Name, Mllm] = {}
@@ -127,7 +127,7 @@ class DataSlice(Part):
     name: Name
     seed: Natural
     size_px: Count
-    threads: Count = 1
+    threads: Threads = 1
     source: TuneSet | BenchmarkSet
 
 
@@ -180,7 +180,7 @@ class RunSlice(Part):
     name: Name
     seed: Natural
     size_px: Count
-    threads: Count
+    threads: Threads
     base: str
     settings: Run
     device: Literal["cpu", "cuda"] = "cpu"
@@ -192,7 +192,7 @@ class EditSlice(Part):
 
     job: Name
     name: Name
-    threads: Count
+    threads: Threads
     size_px: Count
     base: str
     sampler: Sampler
@@ -215,7 +215,7 @@ class ScoreSlice(Part):
 
     job: Name
     name: Name
-    threads: Count
+    threads: Threads
     clip: str
     dino: str
     more: dict[Name, Tower] = {}

@@ -175,7 +175,7 @@ class Chat:
         if self.offline:
             return entry  # and not kept: another run may ask
         tries: Counter[type] = Counter()
-        since = time.monotonic()
+        waited = 0.0  # seconds since it was first busy, without those in the queue for a call
         while True:
             try:
                 await self._once(request, entry)
@@ -183,10 +183,11 @@ class Chat:
             except (Passing, Unfit, Refused) as fault:
                 entry["reason"] = fault.reason
                 tries[type(fault)] += 1
-                late = isinstance(fault, Busy) and time.monotonic() - since >= BUSY_FOR
-                if late or tries[type(fault)] >= self._patience(fault):
+                wait = self._wait(fault, tries.total() - 1)
+                waited += wait * isinstance(fault, Busy)
+                if waited >= BUSY_FOR or tries[type(fault)] >= self._patience(fault):
                     return self._given_up(entry, fault)
-                await self._sleep(self._wait(fault, tries.total() - 1))
+                await self._sleep(wait)
 
     def _patience(self, fault: Exception) -> int:
         passing, unfit = self.model.tries

@@ -34,7 +34,7 @@ def folder(
     detector: Path | None = typer.Option(None, help="Folder of a Mask2Former, for GenEval on photographs."),
     turns: TurnsName = typer.Option(TurnsName.given, help="What later turns edited: MagicBrush's two protocols."),
     seeds: int = typer.Option(1, min=1, help="Images a sample; GenEval has 4."),
-    threads: int = typer.Option(2, min=1, help="CPU threads."),
+    threads: int = typer.Option(2, min=1, max=1024, help="CPU threads."),
 ) -> None:
     """Score a folder of images by a benchmark's numbers: table, intervals, tasks, a page with the best and worst."""
     from madi.folder import page

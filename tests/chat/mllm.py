@@ -133,7 +133,7 @@ def groups(number) -> tuple[dict, dict, dict, dict]:
         "content null": content(None),
         "parts of no text": content([{"type": "image_url", "image_url": {"url": "x"}}]),
         "safety": ended("SAFETY", {"content": None}),
-        "cut": ended("MAX_TOKENS", {"content": good[:5]}),
+        "cut at the most": ended("MAX_TOKENS", {"content": good[:5]}),
         "half a pair": content("\ud800"),
     }
     fine = {
@@ -184,7 +184,7 @@ def groups(number) -> tuple[dict, dict, dict, dict]:
         "half a body": (200, json.dumps(whole)[:-9], (100, 10)),
         "a number": (200, "5", (0, 0)),
         "nested": (200, "[" * 100_000, (0, 0)),
-        "empty": (200, {}, (0, 0)),
+        "an empty object": (200, {}, (0, 0)),
         "error with 200": (200, {"error": {"message": "overloaded", "code": 503}}, (0, 0)),
         "billed error with 200": (200, {"error": {"message": "lost"}} | used, (100, 10)),
         "gateway": (504, "<h1>Gateway Time-out</h1>", (200, 60)),

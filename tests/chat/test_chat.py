@@ -41,7 +41,7 @@ def quick(monkeypatch):
     monkeypatch.setenv("MADI_TEST_KEY", SECRET)
     monkeypatch.setattr(run, "FIRST", 0.01)
     monkeypatch.setattr(run, "LONGEST", 0.05)
-    monkeypatch.setattr(run, "BUSY_FOR", 1.0)
+    monkeypatch.setattr(run, "BUSY_FOR", 0.4)
 
 
 def entries(path) -> list[dict]:

@@ -269,7 +269,9 @@ def test_a_killed_writer_is_not_waited_for(tmp_path):
 # --- kinds 8, 9, 10, 12
 
 
-@pytest.mark.parametrize("fault", ["content null", "cut", "prose alone", "no choices", "wrong schema", "half a pair"])
+@pytest.mark.parametrize(
+    "fault", ["content null", "cut at the most", "prose alone", "no choices", "wrong schema", "half a pair"]
+)
 def test_an_endpoint_whose_answers_are_all_useless_is_not_asked_on(tmp_path, fault):
     path = tmp_path / "a.jsonl"
     said = {"status": 200, "body": json.dumps(mllm.completion("I see a picture."))} if fault == "prose alone" else fault
@@ -367,6 +369,7 @@ def test_what_an_endpoint_asks_to_wait(headers, body, wait):
 def test_the_pause_that_an_endpoint_asks_for_wins(tmp_path, monkeypatch, asked, own, least, most):
     monkeypatch.setattr(run, "FIRST", own)
     monkeypatch.setattr(run, "LONGEST", own)
+    monkeypatch.setattr(run, "BUSY_FOR", 30.0)
     fault = {"status": 429, "headers": {"retry-after": asked}, "body": "{}"}
     start = time.monotonic()
     with mllm.Server({1: [fault, 1]}) as server:

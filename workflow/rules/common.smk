@@ -7,12 +7,14 @@ from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
-from madi import check, config as scales, jobs, outside, settle
+from madi import check, cluster, config as scales, jobs, outside, settle
 from madi.errors import MadiError
 
 try:
     CONFIG = scales.parse(config)
     check.check_files(CONFIG)
+    if not workflow.remote_exec and not workflow.subprocess_exec:
+        cluster.check(sys.argv[1:], workflow.output_settings.dryrun)
     DECLARED = settle.declared(CONFIG)
     SLICES = settle.slices(CONFIG, DECLARED)
 except MadiError as problem:
