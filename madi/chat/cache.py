@@ -52,8 +52,7 @@ class Cache:
         self.path, self.spent, self.calls, self.dearest = path, 0.0, 0, None
         for one in stored:
             self._remember(lines(one))
-        if path is not None and path.is_file():
-            lines(path)  # what is no answer is said before anyone is waited for
+        self._read()
         self._file: int | None = None
         self._lease: Lease | None = None
         self._looked = 0.0
@@ -67,11 +66,9 @@ class Cache:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         place = self.path.with_suffix(".writer")
         with only_writer(place, f"asking for what {self.path} keeps", str(self.path)) as self._lease:
-            self.spent, self.calls, self.dearest = 0.0, 0, None
             if self.path.is_file():
                 cut_to_whole_lines(self.path)
-                for entry in self._remember(lines(self.path)):
-                    self._count(entry)
+            self._read()  # again: another writer may have added to it
             self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
                 yield
@@ -86,6 +83,13 @@ class Cache:
         if self._lease is not None and time.monotonic() - self._looked > BEAT / 2:
             self._lease.hold()
             self._looked = time.monotonic()
+
+    def _read(self) -> None:
+        """Know what `path` holds."""
+        self.spent, self.calls, self.dearest = 0.0, 0, None
+        if self.path is not None and self.path.is_file():
+            for entry in self._remember(lines(self.path)):
+                self._count(entry)
 
     def _remember(self, found: list[dict]) -> list[dict]:
         self.entries |= {entry["key"]: entry for entry in found if entry["status"] in KEPT}
