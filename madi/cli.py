@@ -4,10 +4,12 @@ A fault that a person can mend (MadiError) is one line on stderr and exit code 2
 one line too, with its traceback in the job's log (on stderr where there is no log), and exit code 1.
 """
 
+import contextlib
 import importlib
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import typer
@@ -53,7 +55,7 @@ def application(stages: Iterable[str]) -> typer.Typer:
 
 def log_of(arguments: Sequence[str]) -> Path | None:
     """The file of `--log FILE`, `--log=FILE` or, beside torchrun's own options, `--log-to`."""
-    for word, following in zip(arguments, [*arguments[1:], None], strict=True):
+    for word, following in zip_longest(arguments, arguments[1:]):
         option, equals, value = word.partition("=")
         if option in ("--log", "--log-to") and (equals or following is not None):
             return Path(value if equals else following)
@@ -64,9 +66,10 @@ def tell(line: str, log: Path | None, details: str = "") -> None:
     """One line on stderr; in the log that line, and the details before it."""
     print(line, file=sys.stderr)
     if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("a", encoding="utf-8") as file:
-            file.write(f"{details}{line}\n")
+        with contextlib.suppress(OSError):  # it is said on stderr all the same
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("a", encoding="utf-8") as file:
+                file.write(f"{details}{line}\n")
 
 
 def misused(slip: UsageError, log: Path | None) -> int:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError, model_validator
 
 from madi import configfile, grids, jobs
-from madi.editors import Editor, EditorSlice
+from madi.editors import Editor, EditorSlice, Spending
 from madi.errors import MadiError
 from madi.grids import Grid
 from madi.mllms import Identity, Mllm
@@ -37,7 +37,7 @@ from madi.settings import (
     TuneSet,
     Weights,
 )
-from madi.values import Count, Name, Natural, NonNegative, Part, Share
+from madi.values import Count, Name, Natural, NonNegative, Part, Share, Threads
 
 PartModel = TypeVar("PartModel", bound=Part)
 OWN_WORDS = {"plans": ("truth", "grammar"), "questions": ("truth", "general"), "judge": ("oracle",)}
@@ -48,7 +48,7 @@ class Config(Part):
 
     name: Name
     seed: Natural
-    threads: Count
+    threads: Threads
     size_px: Annotated[int, Field(ge=16, multiple_of=16)]
     data: Data
     mllms: dict[Name, Mllm] = {}
@@ -130,7 +130,7 @@ class DataSlice(Part):
     name: Name
     seed: Natural
     size_px: Count
-    threads: Count = 1
+    threads: Threads = 1
     source: TuneSet | BenchmarkSet
 
 
@@ -170,9 +170,10 @@ class QuestionSlice(Part):
 
 
 class MllmsSlice(Part):
-    """How the models of a scale are reached: read by who asks one, and no reason to do anything again."""
+    """How the models of a scale are reached, and what edits by endpoints may cost: no reason to do anything again."""
 
-    mllms: dict[Name, Mllm]
+    mllms: dict[Name, Mllm] = {}
+    editors: dict[Name, Spending] = {}
 
 
 class RunSlice(Part):
@@ -182,7 +183,7 @@ class RunSlice(Part):
     name: Name
     seed: Natural
     size_px: Count
-    threads: Count
+    threads: Threads
     base: str
     settings: Run
     device: Literal["cpu", "cuda"] = "cpu"
@@ -194,7 +195,7 @@ class EditSlice(Part):
 
     job: Name
     name: Name
-    threads: Count
+    threads: Threads
     size_px: Count
     base: str
     sampler: Sampler
@@ -229,7 +230,7 @@ class ScoreSlice(Part):
 
     job: Name
     name: Name
-    threads: Count
+    threads: Threads
     clip: str | None
     dino: str | None
     device: Literal["cpu", "cuda"] = "cpu"
@@ -266,7 +267,9 @@ class TablesSlice(Part):
 
 def edit_sha(editor: EditorSlice, sampler: Sampler, size_px: int) -> str:
     """64 hex digits over what of the configuration makes an edit what it is: not who else is in the job."""
-    own = editor.model_dump(exclude={"pipeline": {"device"}, "endpoint": {"key", "tries", "timeout_s"}})
+    own = editor.model_dump(
+        exclude={"pipeline": {"device"}, "endpoint": {"key", "tries", "timeout_s", "price", "budget"}}
+    )
     part = [own, sampler.model_dump(exclude={"batch"}), size_px]
     return hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()
 

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from madi.mllms import Reach, Variable
-from madi.values import Count, Hub, Name, Part, Positive, worded
+from madi.values import Count, Hub, Name, NonNegative, Part, Positive, worded
 
 Layout = Literal["plain", "geneval", "magicbrush", "complex-edit", "idea-bench"]
 Turns = Literal["given", "own"]
@@ -71,7 +71,14 @@ class PublishedEditor(Part):
         return self
 
 
-class EndpointEditor(Part):
+class Spending(Part):
+    """price: money for one edit; budget: a hard limit of a shard over all its runs."""
+
+    price: NonNegative = 0.0
+    budget: Positive | None = None
+
+
+class EndpointEditor(Spending):
     """An endpoint that speaks OpenAI's image edits. key: the environment variable that holds the secret."""
 
     url: Reach
@@ -80,6 +87,21 @@ class EndpointEditor(Part):
     call: dict[Argument, Value] = {}
     tries: Count = 5
     timeout_s: Positive = 300.0
+
+    @model_validator(mode="after")
+    def _priced(self) -> "EndpointEditor":
+        if self.budget and not self.price:
+            raise ValueError("`price` beside a budget: without it nothing costs anything")
+        return self
+
+    @property
+    def spending(self) -> Spending:
+        return Spending(price=self.price, budget=self.budget)
+
+    @property
+    def unpriced(self) -> "EndpointEditor":
+        """Without what changes no edit."""
+        return self.model_copy(update={"price": 0.0, "budget": None})
 
 
 class EditorSlice(Part):

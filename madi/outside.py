@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 
 from madi import provenance
 from madi.config import Config, EditSlice
@@ -37,13 +36,13 @@ class Fetch:
     url: str | None = None
 
     @property
-    def options(self) -> str:
-        """How `madi data fetch` is told."""
+    def options(self) -> list[str]:
+        """The words that tell `madi data fetch`; whoever puts them on a shell line quotes each."""
         if self.url:
-            return f"--url {quote(self.url)}"
-        folder = f" --folder {quote(self.folder)}" if self.folder else ""
-        files = "".join(f" --files {quote(pattern)}" for pattern in self.hub.files)
-        return f"--repo {self.hub.repo} --revision {quote(self.hub.revision)}{folder}{files}"
+            return [f"--url={self.url}"]
+        folder = [f"--folder={self.folder}"] if self.folder else []
+        files = [f"--files={pattern}" for pattern in self.hub.files]
+        return [f"--repo={self.hub.repo}", f"--revision={self.hub.revision}", *folder, *files]
 
 
 def fetches(config: Config) -> dict[str, Fetch]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
+from madi.errors import MadiError
+
 HEARTBEAT = 10.0  # seconds between lines where there is no terminal
 QUIET = 30.0  # seconds without a line after which `alive` writes one
 _log: TextIO | None = None
@@ -25,14 +27,20 @@ def log_to(path: Path | str | None) -> Iterator[None]:
     if path is None or os.environ.get("RANK", "0") != "0":
         yield
         return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
     before = _log
-    with open(path, "w", encoding="utf-8") as file:
-        _log = file
-        try:
-            yield
-        finally:
-            _log = before
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "w", encoding="utf-8")  # noqa: SIM115
+    except (OSError, ValueError) as fault:
+        what = f"cannot be written ({fault})"
+        raise MadiError(what, f"--log {path}", "a file, in a folder that can be written to") from None
+    _log = file
+    try:
+        yield
+    finally:
+        _log = before
+        with contextlib.suppress(OSError):  # a full disk: what could not be written was said on stderr
+            file.close()
 
 
 def say(line: str) -> None:
@@ -44,8 +52,14 @@ def say(line: str) -> None:
 
 
 def _note(line: str) -> None:
-    if _log is not None:
+    global _log
+    if _log is None:
+        return
+    try:
         print(line, file=_log, flush=True)
+    except OSError as fault:  # a log is no reason to stop a job
+        name, _log = _log.name, None
+        print(f"nothing more is written to {name}: {fault}", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -63,8 +63,11 @@ def runs_of(job: model.EditSlice) -> list[str]:
 
 
 def located(scale: str, name: str, editor: Editor) -> EditorSlice:
-    """An editor as its job reads it: published edits, if it fetches them, are where their fetch's manifest says."""
+    """An editor as its job reads it: published edits, if it fetches them, are where their fetch's manifest says; prices
+    are in the slice of all models, since they change no edit."""
     own = editor.slice
+    if own.endpoint:
+        return own.model_copy(update={"endpoint": own.endpoint.unpriced})
     if not own.published or not own.published.hub:
         return own
     path = f"results/{scale}/fetched/editor_{name}.json"
@@ -85,8 +88,9 @@ def slices(config: Config, tables: dict[str, Any]) -> dict[str, str]:
     parts: dict[str, model.Part] = {f"data/{name}": _data(config, name) for name in outside.sets(config)}
     parts["data/train/latents"] = _latents(config)
     plans, provider = config.prompts.plans, config.prompts.questions.provider
-    if config.mllms:
-        parts["mllms"] = model.MllmsSlice(mllms=config.mllms)
+    spending = {name: one.endpoint.spending for name, one in config.edit.editors.items() if one.endpoint}
+    if config.mllms or spending:
+        parts["mllms"] = model.MllmsSlice(mllms=config.mllms, editors=spending)
     parts["prompts"] = model.PlanSlice(
         **about, set="train", mllm=identity(config, plans.provider), **plans.model_dump()
     )

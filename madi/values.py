@@ -24,6 +24,7 @@ def _no_truth(value: Any) -> Any:
 
 
 Count = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
+Threads = Annotated[Count, Field(le=1024)]  # libraries break at more than a machine can have
 Natural = Annotated[int, BeforeValidator(_no_truth), Field(ge=0, le=2**31 - 1)]  # as records hold them
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -102,3 +102,53 @@ def test_a_broken_config_is_one_line_and_exit_2(tmp_path, capsys):
     assert (
         shown.out == "" and shown.err.startswith(f"error: {path}:2 seeed: unknown key") and shown.err.count("\n") == 1
     )
+
+
+def madi(*arguments, **more) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "madi", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, **more)
+
+
+def test_madi_alone_shows_what_there_is():
+    done = madi()
+    assert done.returncode == 2 and "Traceback" not in done.stderr and "score" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [[], ["--log"], ["--log="], ["data", "--log"], ["--"]])
+def test_the_log_of_odd_arguments(arguments):
+    found = cli.log_of(arguments)
+    assert found is None or isinstance(found, Path)
+    assert cli.main(arguments) == 2
+
+
+@pytest.mark.parametrize("place", ["folder", "below a file", "full", "no right", "long"])
+@pytest.mark.parametrize("fault", [None, MadiError("a slip", "there"), RuntimeError("ours")])
+def test_a_log_that_cannot_be_written_is_one_line(stage, tmp_path, capsys, place, fault):
+    from madi.progress import log_to, say
+
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    places = {"folder": tmp_path / "folder", "below a file": tmp_path / "file/log", "full": Path("/dev/full")}
+    places |= {"no right": Path("/proc/log"), "long": tmp_path / ("x" * 300)}
+
+    def what():
+        with log_to(places[place]):
+            say("a line")
+            if fault:
+                raise fault
+
+    code = stage(what, "--log", places[place])
+    said = capsys.readouterr().err
+    if place == "full":  # what cannot be written is said, and stops nothing
+        assert "a line" in said and "nothing more is written to /dev/full" in said
+        assert code == (0 if fault is None else 2 if isinstance(fault, MadiError) else 1)
+    else:
+        assert code == 2 and said.count("\n") == 1 and f"--log {places[place]}" in said and "cannot be written" in said
+
+
+@pytest.mark.parametrize("count", ["1000000", "1025", "0", "-1", "1e3"])
+@pytest.mark.parametrize("verb", [("score", "folder"), ("edit", "photo"), ("bench", "data")])
+def test_more_threads_than_a_machine_has_are_refused(verb, count, capsys):
+    assert cli.main([*verb, "--threads", count]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "threads" in said

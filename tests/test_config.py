@@ -285,3 +285,30 @@ def test_a_secret_in_a_config_is_refused_and_not_shown(key):
         config.parse(raw)
     assert key not in str(fault.value) and "the NAME of an environment variable" in str(fault.value) or place == "url"
     assert "hunter2" not in str(fault.value) and "AIza" not in str(fault.value)
+
+
+NO_NAMES = ["z/$(touch X)/x", "../../out", "a b", "a;b", "a\n", "`x`", "{wildcards}", "A", "", "ä", "-rf", "a.b", "x'"]
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+@pytest.mark.parametrize("part", ["tables", "figures", "grids", "systems"])
+def test_what_becomes_a_file_of_a_table_has_the_form_of_a_name(tmp_path, part, name):
+    content = yaml.safe_load((ROOT / "config/tables.yaml").read_text())
+    content[part][name] = next(iter(content[part].values()))
+    (tmp_path / "tables.yaml").write_text(yaml.safe_dump(content, allow_unicode=True))
+    with pytest.raises(MadiError, match=f"{part}.* found the key .*; expected lower case letters, digits and _"):
+        check.check_tables(tmp_path / "tables.yaml")
+
+
+@pytest.mark.parametrize("name", NO_NAMES)
+@pytest.mark.parametrize("part", ["mllms", "train.runs", "edit.editors", "edit.asks", "model.more", "data.benchmarks"])
+def test_every_key_of_a_config_has_the_form_of_a_name(part, name):
+    raw = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    at = raw
+    for step in part.split("."):
+        at = at.setdefault(step, {})
+    at[name] = next(iter(at.values()), {})
+    with pytest.raises(MadiError, match="found|lower case letters"):
+        config.parse(raw)
+    with pytest.raises(MadiError, match="name: found"):
+        config.parse(yaml.safe_load((ROOT / "config/demo.yaml").read_text()) | {"name": name})

@@ -32,7 +32,7 @@ def model(
     steps: int | None = typer.Option(None, min=2, help="Euler steps run; the time told is always of 20 (full: 50)."),
     weights: Path = typer.Option(Path("assets/tiny/omnigen"), help="Folder whose tokenizer and VAE are used."),
     device: Device | None = typer.Option(None, help="By default cuda where there is one."),
-    threads: int = typer.Option(2, min=1, help="CPU threads."),
+    threads: int = typer.Option(2, min=1, max=1024, help="CPU threads."),
     json: Path | None = typer.Option(None, help="File for the rows: name, ours_s, other_s, ratio, max_rel_diff, ..."),
 ) -> None:
     """Edit, pause sweep, prefix and training step: ours against diffusers, on the same weights, by turns."""
@@ -47,7 +47,7 @@ def train(
     size: Size = typer.Option(Size.small, help="tiny (seconds), small (a CPU, minutes) or full (3.8 B, on a GPU)."),
     weights: Path = typer.Option(Path("assets/tiny/omnigen"), help="Folder whose tokenizer and VAE are used."),
     device: Device | None = typer.Option(None, help="By default cuda where there is one."),
-    threads: int = typer.Option(2, min=1, help="CPU threads."),
+    threads: int = typer.Option(2, min=1, max=1024, help="CPU threads."),
     json: Path | None = typer.Option(None, help="File for the rows: name, ours_s, other_s, ratio, max_rel_diff, ..."),
 ) -> None:
     """A whole training step: ours against diffusers' padded, unpadded and encoding in the loop, by turns."""
@@ -90,7 +90,7 @@ def score(
     edits: int = typer.Option(8, min=1, help="Edits of each."),
     clip: Path = typer.Option(Path("assets/tiny/clip"), help="Folder of a CLIP."),
     dino: Path = typer.Option(Path("assets/tiny/dino"), help="Folder of a ViT."),
-    threads: int = typer.Option(2, min=1, help="CPU threads."),
+    threads: int = typer.Option(2, min=1, max=1024, help="CPU threads."),
     repeats: int = typer.Option(3, min=1, help="Turns."),
     json: Path | None = typer.Option(None, help="File for the rows: name, ours_s, other_s, ratio, tokens (edits), ..."),
 ) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 import signal
+import sys
 import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
@@ -17,14 +18,16 @@ from pathlib import Path
 
 from madi.chat.ask import Reply, Request, Unfit, key_of, read
 from madi.chat.cache import Cache
-from madi.chat.endpoint import Busy, Passing, Refused, Said
+from madi.chat.endpoint import Said
+from madi.chat.faults import Busy, Passing, Refused
 from madi.errors import MadiError, Paused
 from madi.mllms import Mllm
 from madi.progress import progress, say
 
 AHEAD, MOST = 4, 64  # requests a call at once: that are not answered yet, and that wait for one before them
 FIRST, LONGEST = 1.0, 60.0  # seconds before the second try, and before any
-BUSY_TRIES = 40  # of "too many requests": half an hour and more, since quotas are by the minute
+BUSY_FOR = 2000.0  # seconds of "too many requests": half an hour and more, since quotas are by the minute
+BARREN, SAMPLES = 24, 3  # requests in a row, of so many samples, whose answers are of no use: no more are paid for
 TOLD = 3  # names a reason at the end
 
 
@@ -65,12 +68,15 @@ class Chat:
         self.model, self.cache, self.money, self.calls, self.offline = model, cache, money, calls, offline
         self.failed: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
-        self.answered = 0  # in this run
+        self.answered = 0  # in this run, whether of use or not
         self._reserved, self._flying, self._not_before = 0.0, 0, 0.0  # for calls in flight; when the next may begin
         self._doubtful: list[dict] = []  # failures since the last answer: they may be the model's own
         self._stopped: MadiError | None = None
         self._same: dict[str, asyncio.Future] = {}
-        self._warned = False
+        self._warned: set[str] = set()
+        self._barren: dict[str, tuple[str, str, str]] = {}  # by key since a usable answer: sample, reason, words
+        self._unproven: list[dict] = []  # failures before any usable answer, which may be the model's own
+        self._stale = False  # whether such failures are to be forgotten
 
     def ask(self, requests: Iterable[Request], total: int, label: str) -> Iterator[tuple[Request, Reply]]:
         """(request, reply) of each request, in order; `requests` is read as far ahead as calls are made.
@@ -88,8 +94,13 @@ class Chat:
         return f"({self.cache.spent:.2f} spent on {self.cache.calls} calls{failed})"
 
     def _replies(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Reply]]:
+        with self.cache.writing():
+            yield from self._answered(requests)
+
+    def _answered(self, requests: Iterable[Request]) -> Iterator[tuple[Request, Reply]]:
         loop, waiting = asyncio.new_event_loop(), deque()
         self._at_once, self._halt = asyncio.Semaphore(self.model.at_once), asyncio.Event()
+        self._landed = asyncio.Event()
         self._listen(loop)
         try:
             for request in requests:
@@ -141,6 +152,8 @@ class Chat:
             [task.exception() for task in tasks]  # looked at: one of them is what ended the run
         loop.run_until_complete(self.model.close())
         loop.close()
+        if not self._stale:
+            self._prove()
         self._stopped = None
 
     async def _entry(self, request: Request) -> dict:
@@ -162,6 +175,7 @@ class Chat:
         if self.offline:
             return entry  # and not kept: another run may ask
         tries: Counter[type] = Counter()
+        waited = 0.0  # seconds since it was first busy, without those in the queue for a call
         while True:
             try:
                 await self._once(request, entry)
@@ -169,14 +183,16 @@ class Chat:
             except (Passing, Unfit, Refused) as fault:
                 entry["reason"] = fault.reason
                 tries[type(fault)] += 1
-                if tries[type(fault)] >= self._patience(fault):
+                wait = self._wait(fault, tries.total() - 1)
+                waited += wait * isinstance(fault, Busy)
+                if waited >= BUSY_FOR or tries[type(fault)] >= self._patience(fault):
                     return self._given_up(entry, fault)
-                await self._sleep(self._wait(fault, tries.total() - 1))
+                await self._sleep(wait)
 
     def _patience(self, fault: Exception) -> int:
         passing, unfit = self.model.tries
         if isinstance(fault, Busy):
-            return BUSY_TRIES
+            return sys.maxsize
         if isinstance(fault, Passing):
             return min(passing, fault.most)
         return unfit if isinstance(fault, Unfit) else 1
@@ -188,53 +204,122 @@ class Chat:
         """
         async with self._at_once:
             await self._pace()
-            most = self._reserve(request)
-            said = Said("", 0, 0, "")
+            most = self.model.most(request)
+            held, tokens, paid = await self._reserve(most), (0, 0), 0.0
             try:
+                self.cache.hold()
                 said = await self.model.call(request)
-                entry |= {"raw": said.text, "revision": said.revision}
-                if said.fault:
-                    raise Unfit(said.fault)
-                read(said.text, request.schema)
-                entry |= {"status": "ok", "reason": None}
+                tokens, paid = (said.tokens_in, said.tokens_out), self._price(said, most)
+                self._use(request, entry, said)
             except MadiError as fault:
                 self._stopped = self._stopped or fault
                 raise
-            except Passing as fault:
-                self._hold_back(fault)
-                if fault.billed:  # it may have been answered, and is paid for as if it had
-                    said = Said("", 0, 0, "", paid=most)
+            except (Passing, Refused) as fault:
+                if isinstance(fault, Passing):
+                    self._hold_back(fault)
+                if fault.tokens:
+                    tokens, paid = fault.tokens, self.model.cost(*fault.tokens)
+                elif isinstance(fault, Passing) and fault.billed:  # it may have been answered, and is paid for as if
+                    paid = self._guess(most)
                 raise
             finally:
-                self._reserved -= most
-                self._flying -= 1
-                self._account(entry, said)
+                self._land(held)
+                self._account(entry, tokens, paid)
 
-    def _account(self, entry: dict, said: Said) -> None:
+    def _use(self, request: Request, entry: dict, said: Said) -> None:
+        """Read an answer into its entry. Errors: Unfit; MadiError after too many that are of no use."""
+        self.answered += 1
+        self._settle()
+        entry |= {"raw": said.text, "revision": said.revision}
+        try:
+            if said.fault:
+                raise Unfit(said.fault)
+            read(said.text, request.schema)
+        except Unfit as fault:
+            self._brake(request, entry["key"], fault.reason, said.text)
+            raise
+        entry |= {"status": "ok", "reason": None}
+        self._barren.clear()
+        self._prove()
+
+    def _brake(self, request: Request, key: str, reason: str, text: str) -> None:
+        """Count an answer that is of no use. Errors: MadiError after too many in a row, which are paid for in vain."""
+        self._barren[key] = (request.name, reason, " ".join(text.split())[:60])
+        few = len(self._barren) < BARREN or len({name for name, _, _ in self._barren.values()}) < SAMPLES
+        if few or not getattr(self.model, "brake", False):
+            return
+        seen = Counter(why for _, why, _ in self._barren.values())
+        shown = ", ".join(f"{why}: {number}" for why, number in seen.most_common(3))
+        self._stale = not self._proven()
+        do = "see `structured`, `max_tokens` and the model, and run again"
+        if not self._stale:
+            do += "; `madi asked forget` lets those that are missing be asked again"
+        what = f"{len(self._barren)} requests in a row have no usable answer ({shown}), last: {text.strip()[:60]!r}"
+        self._stopped = self._stopped or MadiError(what, self.model.where, "answers in the schema", do)
+        raise self._stopped
+
+    def _proven(self) -> bool:
+        """Whether the model has given a usable answer to anything here."""
+        return any(entry["status"] == "ok" for entry in self.cache.entries.values())
+
+    def _prove(self) -> None:
+        """Keep the failures that came before a usable answer."""
+        while self._unproven:
+            self.cache.put(self._unproven.pop(0))
+
+    def _price(self, said: Said, most: float) -> float:
+        """What an answer cost; one without a usable count as much as the dearest call, which is said once."""
+        if said.counted:
+            paid = self.model.cost(said.tokens_in, said.tokens_out)
+            self.cache.dearest = max(self.cache.dearest or 0.0, paid)
+            return paid
+        self._warn("count", "gives no usable count of tokens: each such call counts as the dearest that it can be")
+        return self._guess(most)
+
+    def _guess(self, most: float) -> float:
+        """What a call cost that nobody counted, more rather than less."""
+        return max(most, self.cache.dearest or 0.0)
+
+    def _account(self, entry: dict, tokens: tuple[int, int], paid: float) -> None:
         """Keep what a call cost: as the answer's line, or as a line of its own, so that no kill can hide it."""
-        paid = self.model.cost(said.tokens_in, said.tokens_out) if said.paid is None else said.paid
-        for name, more in (("tokens_in", said.tokens_in), ("tokens_out", said.tokens_out), ("cost", paid)):
+        for name, more in (("tokens_in", tokens[0]), ("tokens_out", tokens[1]), ("cost", paid)):
             entry[name] += more
         if entry["status"] == "ok":
-            self.answered += 1
-            self._settle()
             self.cache.put(entry | {"paid": paid, "calls": 1})
         else:
             self.cache.attempt(entry["key"], paid)
 
-    def _reserve(self, request: Request) -> float:
-        """Set aside the most that a call may cost. Errors: Spent where that is more than is left; why a run stopped."""
-        most = self.model.most(request)
-        if not self._stopped:
-            if self.money is not None and self.cache.spent + self._reserved + most > self.money:
-                self._stopped = self._end_of(f"budget of {self.money:g}", "budget", most)
-            elif self.calls is not None and self.cache.calls + self._flying >= self.calls:
-                self._stopped = self._end_of(f"limit of {self.calls} calls", "calls", most)
-        if self._stopped:
-            raise self._stopped
-        self._reserved += most
+    async def _reserve(self, most: float) -> float:
+        """Set aside what a call is likely to cost: as much as the dearest so far, and before any the most it may cost.
+        Where that is more than is left, calls in flight are waited for, which mostly cost less than was set aside.
+
+        Errors: Spent where it is more than is left, and nothing is in flight; why a run stopped.
+        """
+        while True:
+            share = most if self.cache.dearest is None else self.cache.dearest
+            fits = self.money is None or self.cache.spent + self._reserved + share <= self.money
+            first = not self.cache.spent and not self._flying  # how else would one know what calls cost?
+            if not self._stopped and self.calls is not None and self.cache.calls + self._flying >= self.calls:
+                self._stopped = self._end_of(f"limit of {self.calls} calls", "calls", share)
+            elif not self._stopped and not fits and not first and not self._flying:
+                self._stopped = self._end_of(f"budget of {self.money:g}", "budget", share)
+            if self._stopped:
+                raise self._stopped
+            if fits or first:
+                break
+            await self._landed.wait()
+        self._reserved += share
         self._flying += 1
-        return most
+        return share
+
+    def _land(self, held: float) -> None:
+        """Free what was set aside for a call, and let those look again who wait for money."""
+        self._reserved -= held
+        self._flying -= 1
+        if not self._flying:
+            self._reserved = 0.0  # no rest of rounding
+        self._landed.set()
+        self._landed = asyncio.Event()
 
     def _end_of(self, limit: str, key: str, most: float) -> Spent:
         used = f"{self.cache.spent:.6g} spent on {self.cache.calls} calls of this job, another may cost {most:.2g}"
@@ -244,9 +329,14 @@ class Chat:
     def _hold_back(self, fault: Passing) -> None:
         """A pause that the model asks for is asked of all; that it does is said once."""
         self._not_before = max(self._not_before, time.monotonic() + (fault.wait or 0))
-        if isinstance(fault, Busy) and not self._warned:
-            self._warned = True
-            say(f"{self.model.who['model']} asks for fewer calls: {fault.said}")
+        if isinstance(fault, Busy):
+            self._warn("busy", f"asks for fewer calls: {fault.said}")
+
+    def _warn(self, what: str, words: str) -> None:
+        """Say something of the model, once."""
+        if what not in self._warned:
+            self._warned.add(what)
+            say(f"{self.model.who['model']} {words}")
 
     async def _pace(self) -> None:
         """Wait for this call's turn under the rate, and for the pause that the model asked everyone for."""
@@ -265,15 +355,18 @@ class Chat:
             raise self._stopped
 
     def _wait(self, fault: Exception, attempt: int) -> float:
-        """Seconds before another try: twice as long each time, spread, and no less than the model asked for."""
-        wait = min(LONGEST, FIRST * 2 ** min(attempt, 10)) * random.uniform(0.75, 1.25)
-        return max(wait, fault.wait or 0.0) if isinstance(fault, Passing) else wait
+        """Seconds before another try: what the model asked for, else twice as long each time, spread."""
+        if isinstance(fault, Passing) and fault.wait:
+            return fault.wait
+        return min(LONGEST, FIRST * 2 ** min(attempt, 10)) * random.uniform(0.75, 1.25)
 
     def _given_up(self, entry: dict, fault: Exception) -> dict:
         """Keep a failure; one that may be the model's own only once an answer shows that it is there."""
         entry |= {"paid": 0.0, "calls": 0}
         if isinstance(fault, Unfit):
-            self.cache.put(entry)
+            self._unproven.append(entry)
+            if self._proven() or not getattr(self.model, "brake", False):
+                self._prove()
             return entry
         self._doubtful.append(entry | {"refused": isinstance(fault, Refused)})
         if len(self._doubtful) >= max(8, self.model.at_once):

@@ -29,6 +29,11 @@ class Parts:
     def write(self, number: int, rows: Iterable[dict]) -> None:
         shards.write(self.path(number), rows, EDIT)
 
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Forget batches, which are then made again."""
+        for number in numbers:
+            self.path(number).unlink(missing_ok=True)
+
     def read(self, number: int) -> list[dict]:
         return shards.read(self.path(number), EDIT)
 

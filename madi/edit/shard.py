@@ -10,8 +10,10 @@ from pathlib import Path
 
 from madi import images, provenance, samples, shards
 from madi.config import EditSlice, edit_sha
+from madi.edit.ledger import Ledger
 from madi.edit.parts import Parts
-from madi.edit.work import Editor, Result, Work, plan, record
+from madi.edit.work import Editor, Result, Useless, Work, plan, record
+from madi.editors import Spending
 from madi.errors import MadiError
 from madi.lease import describe, only_writer
 from madi.progress import progress, say
@@ -27,8 +29,10 @@ def run(
     out: Path,
     contact: Path,
     shard: tuple[int, int] = (0, 1),
+    spending: dict[str, Spending] | None = None,
 ) -> None:
-    """Makes the edits of `job`. files: samples by benchmark; weights: `weights.json` by run; shard: which of how many.
+    """Makes the edits of `job`. files: samples by benchmark; weights: `weights.json` by run; shard: which of how many;
+    spending: prices and budgets of endpoints by editor.
 
     Batches that an interrupted run finished are taken up, not made again. Where another process is at the same edits,
     as one may be whose Snakemake was killed, it is waited for. Errors: MadiError, finished parts kept.
@@ -36,14 +40,15 @@ def run(
     known(files, (ask.benchmark for ask in job.asks), "--benchmark")
     known(weights, (editor.run for editor in job.editors.values() if editor.run), "--weights")
     asked = {name: samples.load(path) for name, path in files.items()}
-    batches = plan(job.asks, job.editors, asked, job.sampler.batch, shard)
+    paid = any(editor.endpoint for editor in job.editors.values())  # each edit is kept before the next is paid for
+    batches = plan(job.asks, job.editors, asked, 1 if paid else job.sampler.batch, shard)
     key = fingerprint(job, files, weights, shard)
     parts = Parts(out, key)
     with only_writer(parts.root, "making these edits", key) as writer:
         if writer.before and writer.before.get("key") == key and out.exists():
             say(f"edit {job.job}: made by {describe(writer.before)}")
         else:
-            make(job, batches, parts, lambda name: build(name, job, asked, weights))
+            make(job, batches, parts, lambda name: build(name, job, asked, weights, ledger_of(out, name, spending)))
             writer.hold()
             with shards.atomic(contact) as partial:
                 partial.write_bytes(sheet(parts.rows(len(batches)), asked))
@@ -56,12 +61,16 @@ def make(job: EditSlice, batches: list[list[Work]], parts: Parts, called: Callab
     todo = [number for number in range(len(batches)) if not parts.has(number)]
     if len(todo) < len(batches):
         say(f"edit {job.job}: {len(batches) - len(todo)} of {len(batches)} batches were done already")
-    places = {work.key: number for number, works in enumerate(batches) for work in works if work.own}
+    places = {work.key: number for number, works in enumerate(batches) for work in works}
     editor = lru_cache(maxsize=1)(called)  # batches come editor by editor: one set of weights in memory
     for number in progress(todo, len(todo), f"edit {job.job}"):
         works = batches[number]
         made = editor(works[0].editor)
-        results = turned(works, made, places, parts) if works[0].own else made.edit(works)
+        try:
+            results = turned(works, made, places, parts) if works[0].own else made.edit(works)
+        except Useless as fault:
+            parts.drop(places[key] for key in fault.works)
+            raise
         parts.write(number, (record(work, result, made.facts) for work, result in zip(works, results, strict=True)))
 
 
@@ -102,7 +111,15 @@ def fingerprint(
     given = [
         (provenance.file_sha if path.endswith(".json") else provenance.folder_sha)(path) for path in folders_of(job)
     ]
-    facts = [shard, job.model_dump(mode="json"), inputs, base, given, provenance.code_sha()]
+    own = {"endpoint": {"key", "tries", "timeout_s", "price", "budget"}}  # which change no edit
+    facts = [
+        shard,
+        job.model_dump(mode="json", exclude={"editors": {"__all__": own}}),
+        inputs,
+        base,
+        given,
+        provenance.code_sha(),
+    ]
     return images.sha256(json.dumps(facts, sort_keys=True).encode())[:16]
 
 
@@ -112,8 +129,14 @@ def folders_of(job: EditSlice) -> list[str]:
     return [part.weights if hasattr(part, "weights") else part.path for part in parts]
 
 
-def build(name: str, job: EditSlice, asked: dict, weights: dict[str, Path]) -> Editor:
-    """The editor called `name`. Only those with weights import torch."""
+def ledger_of(out: Path, name: str, spending: dict[str, Spending] | None) -> Ledger | None:
+    """What one editor of a shard has cost and may cost; None where nothing is said of it."""
+    own = (spending or {}).get(name)
+    return Ledger(own, out.with_suffix(f".{name}.paid.jsonl")) if own else None
+
+
+def build(name: str, job: EditSlice, asked: dict, weights: dict[str, Path], ledger: Ledger | None = None) -> Editor:
+    """The editor called `name`. Only those with weights import torch. ledger: of an endpoint's."""
     from madi.edit.editors import folder as folders
     from madi.edit.editors import reference
 
@@ -132,7 +155,7 @@ def build(name: str, job: EditSlice, asked: dict, weights: dict[str, Path]) -> E
     if editor.kind == "endpoint":
         from madi.edit.editors.endpoint import Endpoint
 
-        return Endpoint(editor.endpoint, sha)
+        return Endpoint(editor.endpoint, sha, ledger)
     from madi.edit.editors import checkpoint
 
     checkpoint.set_threads(job.threads)

@@ -20,11 +20,12 @@ def shard(
     out: Path = typer.Option(..., help="Edits, one PNG and its key a row (Parquet)."),
     contact: Path = typer.Option(..., help="Sheet to look at (JPEG)."),
     weights: list[str] = typer.Option([], help="RUN=weights.json, once a run."),
+    mllms: Path | None = typer.Option(None, help="Slice of what edits by endpoints may cost (JSON)."),
     shard: str = typer.Option("0/1", help="Which shard of how many, counted from 0: 3/16 is the fourth of 16."),
     log: Path | None = typer.Option(None, help="File that progress is also written to."),
 ) -> None:
     """Make one shard of the edits of a job; go on from where an interrupted run of it stopped."""
-    from madi.config import EditSlice, read
+    from madi.config import EditSlice, MllmsSlice, read
     from madi.edit.shard import run
     from madi.options import named_files, shard_from
     from madi.progress import log_to
@@ -32,7 +33,8 @@ def shard(
     with log_to(log):
         job = read(config, EditSlice)
         files, trained = named_files(benchmark, "--benchmark"), named_files(weights, "--weights")
-        run(job, files, trained, out, contact, shard_from(shard, "--shard"))
+        spending = read(mllms, MllmsSlice).editors if mllms else {}
+        run(job, files, trained, out, contact, shard_from(shard, "--shard"), spending)
 
 
 class LayoutName(StrEnum):

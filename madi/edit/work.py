@@ -55,6 +55,14 @@ class Result:
     refused: bool = False
 
 
+class Useless(MadiError):
+    """An editor that gives nothing of use to anything. works: keys of those whose failures are its own."""
+
+    def __init__(self, what: str, where: object = None, expected: object = None, do: str | None = None, works=()):
+        super().__init__(what, where, expected, do)
+        self.works = tuple(works)
+
+
 class Editor(Protocol):
     """One thing that makes edits. `facts` are the columns of an Edit record that are the same for all its edits:
     sampler_steps, guidance_text, guidance_image, weights_sha, config_sha."""

@@ -42,7 +42,7 @@ def folder(
     colours: Path | None = typer.Option(None, help="Folder of a CLIP for GenEval's colours (default: --clip)."),
     turns: TurnsName = typer.Option(TurnsName.given, help="What later turns edited: MagicBrush's two protocols."),
     seeds: int = typer.Option(1, min=1, help="Images a sample; GenEval has 4."),
-    threads: int = typer.Option(2, min=1, help="CPU threads."),
+    threads: int = typer.Option(2, min=1, max=1024, help="CPU threads."),
     device: DeviceName = typer.Option(DeviceName.cpu, help="Where the models run."),
 ) -> None:
     """Score a folder of images by a benchmark's numbers: table, intervals, tasks, a page with the best and worst.

@@ -40,7 +40,7 @@ def photo(
     ),
     device: Device = typer.Option(Device.cpu, help="Where the model runs."),
     dtype: Dtype | None = typer.Option(None, help="Numbers of the model (default: as stored)."),
-    threads: int = typer.Option(2, min=1, help="CPU threads."),
+    threads: int = typer.Option(2, min=1, max=1024, help="CPU threads."),
 ) -> None:
     """Edit one picture of your own at several pause counts; pick one by the tables' rule and say why."""
     from madi.progress import alive

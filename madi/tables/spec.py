@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from madi.settings import AskedSet, BenchmarkName
+from madi.values import Name
 
 Select = Literal["best_clip_dir", "best_dino", "best_qa", "dino_at_least", "clip_dir_at_least"]
 SCORE_NAME = r"^[a-z0-9_]+/(source|target|global_caption|local_caption|truth|judge)$"
@@ -164,12 +165,12 @@ class Grid(Strict):
 
 
 class TablesSpec(Strict):
-    systems: dict[str, System]
+    systems: dict[Name, System]
     metrics: dict[str, Metric]
     thresholds: dict[Literal["dino", "clip_dir"], Threshold]
-    tables: dict[str, Table]
-    figures: dict[str, Figure]
-    grids: dict[str, Grid] = {}
+    tables: dict[Name, Table]  # names of files, as those of figures and grids
+    figures: dict[Name, Figure]
+    grids: dict[Name, Grid] = {}
     galleries: dict[BenchmarkName, list[str]]  # benchmark -> systems shown, in order
 
     @model_validator(mode="after")

@@ -41,7 +41,7 @@ def quick(monkeypatch):
     monkeypatch.setenv("MADI_TEST_KEY", SECRET)
     monkeypatch.setattr(run, "FIRST", 0.01)
     monkeypatch.setattr(run, "LONGEST", 0.05)
-    monkeypatch.setattr(run, "BUSY_TRIES", 8)
+    monkeypatch.setattr(run, "BUSY_FOR", 0.4)
 
 
 def entries(path) -> list[dict]:
@@ -221,7 +221,7 @@ def test_stored_answers_are_read_without_a_network(tmp_path, monkeypatch):
     with pytest.raises(MadiError, match="gone.jsonl: no such file"):
         chat(server, None, answers=[str(tmp_path / "gone.jsonl")])
     (tmp_path / "d.jsonl").write_text('{"key": "a"}\n')
-    with pytest.raises(MadiError, match="d.jsonl line 1: no stored answer .lacks calls"):
+    with pytest.raises(MadiError, match="d.jsonl line 1: no stored answer .status: Field required"):
         chat(server, None, answers=[str(tmp_path / "d.jsonl")])
 
 

@@ -4,6 +4,7 @@ import base64
 import json
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from madi import images, records, samples, shards  # noqa: E402
 from madi.cli import main  # noqa: E402
 from madi.config import EditSlice  # noqa: E402
 from madi.edit import export, shard  # noqa: E402
+from madi.edit.editors import endpoint as endpoint_module  # noqa: E402
 from madi.edit.editors.endpoint import Endpoint  # noqa: E402
 from madi.edit.editors.folder import Folder, Published  # noqa: E402
 from madi.edit.layouts import place  # noqa: E402
+from madi.edit.ledger import Ledger  # noqa: E402
 from madi.edit.work import Work  # noqa: E402
-from madi.editors import EndpointEditor, FolderEditor, PipelineEditor, PublishedEditor  # noqa: E402
-from madi.errors import MadiError  # noqa: E402
+from madi.editors import EndpointEditor, FolderEditor, PipelineEditor, PublishedEditor, Spending  # noqa: E402
+from madi.errors import MadiError, Paused  # noqa: E402
 
 SHA = "0" * 64
 
@@ -460,8 +463,30 @@ class Images(BaseHTTPRequestHandler):
         self.asked.append((self.path, self.headers["authorization"], body))
         code, said = self.answers.pop(0) if self.answers else (200, None)
         picture = images.encode_png(np.full((20, 30, 3), 77, np.uint8))
-        told = said or {"created": 0, "data": [{"b64_json": base64.b64encode(picture).decode()}]}
-        data = json.dumps(told).encode()
+        told = said if said is not None else {"created": 0, "data": [{"b64_json": base64.b64encode(picture).decode()}]}
+        self.give(code, told if isinstance(told, bytes) else json.dumps(told).encode())
+
+    def do_GET(self):
+        """A picture by its address; what it is called says what is wrong with it."""
+        self.asked.append((self.path, self.headers["authorization"], b""))
+        picture = images.encode_png(np.full((20, 30, 3), 77, np.uint8))
+        if "moved" in self.path:
+            self.send_response(302)
+            self.send_header("location", "/good.png")
+            self.send_header("content-length", "0")
+            self.end_headers()
+        elif "large" in self.path:
+            self.send_response(200)
+            self.end_headers()
+            for _ in range(200):
+                self.wfile.write(bytes(2**20))
+        else:
+            self.give(404 if "gone" in self.path else 200, b"<html>" if "html" in self.path else picture)
+
+    def give(self, code, data):
+        if code == "hang":
+            time.sleep(1.5)
+            code = 200
         self.send_response(code)
         for name, value in (("content-type", "application/json"), ("content-length", str(len(data)))):
             self.send_header(name, value)
@@ -510,6 +535,151 @@ def test_a_wrong_key_stops_the_job_and_is_not_shown(endpoint, monkeypatch):
     monkeypatch.delenv("MADI_TEST_KEY")
     with pytest.raises(MadiError, match="MADI_TEST_KEY: not set"):
         Endpoint(endpoint.settings, SHA)
+
+
+GOOD = base64.b64encode(images.encode_png(np.full((20, 30, 3), 77, np.uint8))).decode()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"url": "/good.png"},
+        {"url": "good.png", "b64_json": None},
+        {"url": "/moved.png"},
+        {"url": f"data:image/png;base64,{GOOD}"},
+        {"b64_json": f"data:image/png;base64,{GOOD}"},
+        {"b64_json": f"{GOOD[:50]}\n{GOOD[50:]}\n"},
+        {"b64_json": GOOD, "url": None, "revised_prompt": "x"},
+    ],
+)
+def test_a_picture_is_taken_as_base64_or_by_its_address_which_is_not_shown_the_key(endpoint, data):
+    Images.answers = [(200, {"data": [data]})]
+    [result] = endpoint.edit([work(sample(3))])
+    assert result.image is not None and (result.image == 77).all() and result.image.shape == (40, 60, 3)
+    assert all(key is None for path, key, _ in Images.asked if "edits" not in path)
+
+
+NO_PICTURE = {
+    "bad base64": {"data": [{"b64_json": "%%%"}]},
+    "half of base64": {"data": [{"b64_json": "abc"}]},
+    "no ascii": {"data": [{"b64_json": "bild\u00fc"}]},
+    "no picture": {"data": [{"b64_json": "bm8="}]},
+    "half a picture": {"data": [{"b64_json": base64.b64encode(base64.b64decode(GOOD)[:40]).decode()}]},
+    "a number": {"data": [{"b64_json": 5}]},
+    "html": b"<html><title>Sign in</title></html>",
+    "empty body": b"",
+    "half of JSON": b'{"data": [{"b64_json": "',
+    "a list": [1, 2],
+    "data a mapping": {"data": {"b64_json": GOOD}},
+    "data null": {"data": None},
+    "no data": {"created": 0},
+    "item null": {"data": [None]},
+    "gone": {"data": [{"url": "/gone.png"}]},
+    "a page": {"data": [{"url": "/html.png"}]},
+    "too large": {"data": [{"url": "/large.png"}]},
+    "a file": {"data": [{"url": "file:///etc/passwd"}]},
+    "no address": {"data": [{"url": "http://["}]},
+    "no host": {"data": [{"url": "http://127.0.0.1:1/x"}]},
+    "broken data": {"data": [{"url": "data:image/png;base64,%%"}]},
+}
+
+
+@pytest.mark.parametrize("kind", NO_PICTURE)
+def test_an_answer_without_a_picture_is_a_failed_edit_and_a_run_of_them_stops_the_job(endpoint, kind, monkeypatch):
+    monkeypatch.setattr(endpoint_module, "MOST_BYTES", 2**21)
+    Images.answers = [(200, NO_PICTURE[kind])]
+    [failed, fine] = endpoint.edit([work(sample(1)), work(sample(2))])
+    assert failed.image is None and failed.reason and not failed.refused and fine.image is not None
+    Images.answers = [(200, NO_PICTURE[kind])] * 20
+    if kind != "too large":
+        with pytest.raises(MadiError, match="8 edits in a row came to nothing, last: .*see `url`, `model` and `call`"):
+            endpoint.edit([work(sample(n)) for n in range(20)])
+        assert len(Images.answers) == 20 - 8
+
+
+STOPS = [
+    (402, {"error": {"message": "Insufficient credits"}}),
+    (429, {"error": {"message": "no", "code": "insufficient_quota"}}),
+    (400, {"error": {"message": "Billing hard limit has been reached", "code": "billing_hard_limit_reached"}}),
+    (400, [{"error": {"message": "API key not valid. Please pass a valid API key."}}]),
+    (400, {"error": {"message": "Unknown parameter: 'size'.", "code": "unknown_parameter"}}),
+    (404, b"<h1>Not Found</h1>"),
+    (302, b""),
+    (200, {"error": {"code": 402, "message": "Insufficient credits"}}),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), STOPS)
+def test_a_fault_of_the_account_stops_the_edits_in_the_endpoints_words(endpoint, status, body):
+    Images.answers = [(status, body)] * 3
+    with pytest.raises(MadiError, match=f"HTTP {402 if status == 200 else status}") as fault:
+        endpoint.edit([work(sample(1))])
+    assert len(Images.answers) == 2 and "\n" not in str(fault.value)
+
+
+def test_an_edit_that_does_not_come_is_late(endpoint):
+    slow = Endpoint(endpoint.settings.model_copy(update={"timeout_s": 0.3}), SHA)
+    Images.answers = [("hang", None)] * 2
+    with pytest.raises(MadiError, match="no answer .no answer in time.*run again later"):
+        slow.edit([work(sample(1))])
+
+
+def test_edits_by_an_endpoint_keep_a_budget_over_all_runs_and_are_paid_once(endpoint, tmp_path, monkeypatch):
+    """Each picture is kept before the next is paid for; a larger budget goes on from there; another price redoes
+    nothing."""
+    monkeypatch.setattr(endpoint_module, "FIRST", 0.01)
+    rows = [row(n) for n in range(6)]
+    shards.write(tmp_path / "s.parquet", rows, records.SAMPLE)
+    job = EditSlice.model_validate(
+        {
+            "job": "far", "name": "t", "threads": 1, "size_px": 64, "base": "none",
+            "sampler": {"steps": 1, "guidance": 1, "image_guidance": 1, "batch": 4},
+            "editors": {"far": {"kind": "endpoint", "endpoint": endpoint.settings.model_dump()}},
+            "asks": [{"benchmark": "emu_edit", "editors": ["far"], "pauses": [0], "seeds": [0]}],
+        }
+    )  # fmt: skip
+    Images.answers = [(200, None), (500, {}), (200, {"data": []}), (400, {"error": {"message": "unsafe"}})]
+
+    def run(budget, price=0.04):
+        spending = {"far": Spending(price=price, budget=budget)}
+        files = {"emu_edit": tmp_path / "s.parquet"}
+        shard.run(job, files, {}, tmp_path / "e.parquet", tmp_path / "c.jpg", spending=spending)
+
+    for _ in range(2):
+        with pytest.raises(Paused, match="the budget of 0.1 ends here .0.08 spent on 2 edits of this shard"):
+            run(0.1)
+        assert len(Images.asked) == 3
+    run(1.0)
+    spent = [json.loads(line)["paid"] for line in (tmp_path / "e.far.paid.jsonl").read_text().splitlines()]
+    assert len(spent) == 5 and sum(spent) == pytest.approx(0.2)  # what was refused, or came to an error, is free
+    assert len(Images.asked) == 7
+    made = shards.read(tmp_path / "e.parquet", records.EDIT)
+    assert [one["status"] for one in made] == ["ok", "failed", "refused", "ok", "ok", "ok"]
+
+
+def test_what_an_endpoint_gave_to_nobody_is_not_held_against_the_edits(endpoint, tmp_path):
+    rows = [row(n) for n in range(10)]
+    shards.write(tmp_path / "s.parquet", rows, records.SAMPLE)
+    job = EditSlice.model_validate(
+        {
+            "job": "far", "name": "t", "threads": 1, "size_px": 64, "base": "none",
+            "sampler": {"steps": 1, "guidance": 1, "image_guidance": 1, "batch": 4},
+            "editors": {"far": {"kind": "endpoint", "endpoint": endpoint.settings.model_dump()}},
+            "asks": [{"benchmark": "emu_edit", "editors": ["far"], "pauses": [0], "seeds": [0]}],
+        }
+    )  # fmt: skip
+    Images.answers = [(200, b"<html>")] * 8
+    with pytest.raises(MadiError, match="8 edits in a row came to nothing"):
+        shard.run(job, {"emu_edit": tmp_path / "s.parquet"}, {}, tmp_path / "e.parquet", tmp_path / "c.jpg")
+    shard.run(job, {"emu_edit": tmp_path / "s.parquet"}, {}, tmp_path / "e.parquet", tmp_path / "c.jpg")
+    assert {one["status"] for one in shards.read(tmp_path / "e.parquet", records.EDIT)} == {"ok"}
+
+
+@pytest.mark.parametrize("line", ["x", '{"sample": "a", "paid": NaN}', '{"sample": "a", "paid": -1}', "{}", "[1]"])
+def test_a_broken_ledger_is_named(tmp_path, line):
+    (tmp_path / "l.jsonl").write_text(f'{{"sample": "a", "paid": 1}}\n{line}\n')
+    with pytest.raises(MadiError, match="l.jsonl line 2: no entry"):
+        Ledger(Spending(price=1.0), tmp_path / "l.jsonl")
 
 
 # --- in a job

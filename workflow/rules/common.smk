@@ -7,12 +7,14 @@ from shlex import quote
 
 from snakemake.exceptions import WorkflowError
 
-from madi import check, config as scales, jobs, outside, settle
+from madi import check, cluster, config as scales, jobs, outside, settle
 from madi.errors import MadiError
 
 try:
     CONFIG = scales.parse(config)
     check.check_files(CONFIG)
+    if not workflow.remote_exec and not workflow.subprocess_exec:
+        cluster.check(sys.argv[1:], workflow.output_settings.dryrun)
     DECLARED = settle.declared(CONFIG)
     SLICES = settle.slices(CONFIG, DECLARED)
 except MadiError as problem:
@@ -53,14 +55,15 @@ wildcard_constraints:
     shard=r"\d{5}",
 
 
+# A shell line quotes every word that it is given (`{...:q}`): options are lists of words, never a text of several.
 def options(name, file, parts):
-    """`--name part=file` for each part, `{}` in `file` standing for the part."""
-    return " ".join(f"--{name} {part}={file.format(part)}" for part in parts)
+    """The words `--name part=file` for each part, `{}` in `file` standing for the part."""
+    return [word for part in parts for word in (f"--{name}", f"{part}={file.format(part)}")]
 
 
 def each(name, files):
-    """`--name file` for each file."""
-    return " ".join(f"--{name} {file}" for file in files)
+    """The words `--name file` for each file."""
+    return [word for file in files for word in (f"--{name}", str(file))]
 
 
 def grown(size, attempt):
@@ -92,7 +95,7 @@ def reached(name):
 
 def how(name):
     """That file as an option."""
-    return f"--mllms {RESULTS}/mllms/config.json" if name in CONFIG.mllms else ""
+    return each("mllms", [f"{RESULTS}/mllms/config.json"] if name in CONFIG.mllms else [])
 
 
 STAMPED = {}

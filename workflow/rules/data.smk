@@ -34,7 +34,7 @@ rule data_fetch:
     message:
         "fetch {wildcards.thing}"
     shell:
-        "madi data fetch {params.options} --manifest {output.manifest} --log {log}"
+        "madi data fetch {params.options:q} --manifest {output.manifest:q} --log {log:q}"
 
 
 rule data_prepare:
@@ -64,19 +64,20 @@ rule data_prepare:
         runtime=longer(480),
     params:
         against=lambda wildcards: (
-            ""
+            []
             if wildcards.set in BENCHMARK_SETS
             else options("against", f"{RESULTS}/data/{{}}/samples.json", BENCHMARK_SETS)
         ),
-        files=lambda wildcards: " ".join(
-            f"--files {name}={quote(path)}"
+        files=lambda wildcards: [
+            word
             for name, path in outside.published_files(CONFIG, wildcards.set).items()
-        ),
+            for word in ("--files", f"{name}={path}")
+        ],
     message:
         "prepare the samples of {wildcards.set}"
     shell:
-        "madi data prepare --config {input.config} {params.against} {params.files} --out {output.samples}"
-        " --report {output.report} --log {log}"
+        "madi data prepare --config {input.config:q} {params.against:q} {params.files:q} --out {output.samples:q}"
+        " --report {output.report:q} --log {log:q}"
 
 
 rule data_latents:
@@ -102,8 +103,8 @@ rule data_latents:
     message:
         "encode the training images, shard {wildcards.shard}"
     shell:
-        "madi data latents --config {input.config} --samples {input.samples} --base {params.base:q}"
-        " --part {wildcards.shard} --index {output.index} --out {output.tensors} --log {log}"
+        "madi data latents --config {input.config:q} --samples {input.samples:q} --base {params.base:q}"
+        " --part {wildcards.shard:q} --index {output.index:q} --out {output.tensors:q} --log {log:q}"
 
 
 rule data_check:
@@ -129,5 +130,5 @@ rule data_check:
     message:
         "check the latents"
     shell:
-        "madi data check --config {input.config} --samples {input.samples} {params.parts}"
-        " --index {output.index} --report {output.report} --log {log}"
+        "madi data check --config {input.config:q} --samples {input.samples:q} {params.parts:q}"
+        " --index {output.index:q} --report {output.report:q} --log {log:q}"

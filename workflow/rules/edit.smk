@@ -17,9 +17,13 @@ EDIT_READS = {
     for job, asked in JOBS.items()
 }
 EDIT_OPTIONS = {
-    job: f'{SAMPLE_OPTIONS[job]} {options("weights", f"{RESULTS}/runs/{{}}/weights.json", settle.runs_of(asked))}'
+    job: SAMPLE_OPTIONS[job] + options("weights", f"{RESULTS}/runs/{{}}/weights.json", settle.runs_of(asked))
     for job, asked in JOBS.items()
 }
+# What edits by an endpoint may cost; ancient: a new budget redoes nothing.
+SPENDING = {job: f"{RESULTS}/mllms/config.json" if job in OVER_NETWORK else [] for job in JOBS}
+SPENDING_READ = {job: ancient(file) if file else [] for job, file in SPENDING.items()}
+SPENDING_OPTIONS = {job: each("mllms", [file] if file else []) for job, file in SPENDING.items()}
 
 
 rule edit:
@@ -31,6 +35,7 @@ rule edit_shard:
     input:
         config=f"{RESULTS}/edits/{{job}}/config.json",
         reads=by_job(EDIT_READS),
+        mllms=by_job(SPENDING_READ),
     output:
         edits=f"{RESULTS}/edits/{{job}}/{{shard}}.parquet",
         contact=f"{RESULTS}/edits/{{job}}/{{shard}}.jpg",
@@ -50,11 +55,12 @@ rule edit_shard:
     params:
         reads=by_job(EDIT_OPTIONS),
         shards=by_job(SHARDS),
+        mllms=by_job(SPENDING_OPTIONS),
     message:
         "edit with {wildcards.job}, shard {wildcards.shard}"
     shell:
-        "madi edit shard --config {input.config} {params.reads} --shard {wildcards.shard}/{params.shards}"
-        " --out {output.edits} --contact {output.contact} --log {log}"
+        "madi edit shard --config {input.config:q} {params.reads:q} --shard {wildcards.shard:q}/{params.shards:q}"
+        " {params.mllms:q} --out {output.edits:q} --contact {output.contact:q} --log {log:q}"
 
 
 # Who asks an endpoint for edits runs where the network is.

@@ -44,8 +44,8 @@ rule pretrain_part:
     message:
         "pretrain {wildcards.what}"
     shell:
-        "madi pretrain {wildcards.what} --config {params.config} --folder {params.folder} --state {params.state}"
-        " --out {output.manifest} --log {log}"
+        "madi pretrain {wildcards.what:q} --config {params.config:q} --folder {params.folder:q} --state {params.state:q}"
+        " --out {output.manifest:q} --log {log:q}"
 
 
 rule pretrain_base:
@@ -72,5 +72,5 @@ rule pretrain_base:
     message:
         "pretrain the base"
     shell:
-        "madi pretrain base --config {params.config} --folder {params.folder} --state {params.state}"
-        " --out {output.manifest} --log {log}"
+        "madi pretrain base --config {params.config:q} --folder {params.folder:q} --state {params.state:q}"
+        " --out {output.manifest:q} --log {log:q}"

@@ -52,8 +52,8 @@ rule prompts_plan:
     message:
         "plan the training edits, shard {wildcards.shard}"
     shell:
-        "madi prompts plan --config {input.config} --samples {input.samples} --part {wildcards.shard}"
-        " {params.mllms} --cache {params.cache}/{wildcards.shard}.jsonl --out {output.plans} --log {log}"
+        "madi prompts plan --config {input.config:q} --samples {input.samples:q} --part {wildcards.shard:q}"
+        " {params.mllms:q} --cache {params.cache:q}/{wildcards.shard:q}.jsonl --out {output.plans:q} --log {log:q}"
 
 
 rule prompts_join:
@@ -73,7 +73,7 @@ rule prompts_join:
     message:
         "join the plans"
     shell:
-        "madi prompts join {input} --out {output.plans} --log {log}"
+        "madi prompts join {input:q} --out {output.plans:q} --log {log:q}"
 
 
 rule prompts_questions:
@@ -102,5 +102,5 @@ rule prompts_questions:
     message:
         "ask the questions of {wildcards.set}"
     shell:
-        "madi prompts questions --config {input.config} --samples {input.samples}"
-        " {params.mllms} --cache {params.cache}/{wildcards.set}.jsonl --out {output.questions} --log {log}"
+        "madi prompts questions --config {input.config:q} --samples {input.samples:q}"
+        " {params.mllms:q} --cache {params.cache:q}/{wildcards.set:q}.jsonl --out {output.questions:q} --log {log:q}"

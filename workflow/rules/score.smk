@@ -25,7 +25,7 @@ SCORE_READS = {
     for job, sets in SETS_OF.items()
 }
 SCORE_OPTIONS = {
-    job: f'{SAMPLE_OPTIONS[job]} {options("questions", f"{RESULTS}/prompts/{{}}/questions.parquet", sets)}'
+    job: SAMPLE_OPTIONS[job] + options("questions", f"{RESULTS}/prompts/{{}}/questions.parquet", sets)
     for job, sets in SETS_OF.items()
 }
 
@@ -63,8 +63,8 @@ rule score_judge:
     message:
         "judge the edits of {wildcards.job}, shard {wildcards.shard}"
     shell:
-        "madi score judge --config {input.config} --edits {input.edits} {params.reads}"
-        " {params.mllms} --cache {params.cache}/{wildcards.job}/{wildcards.shard}.jsonl --out {output.answers} --log {log}"
+        "madi score judge --config {input.config:q} --edits {input.edits:q} {params.reads:q}"
+        " {params.mllms:q} --cache {params.cache:q}/{wildcards.job:q}/{wildcards.shard:q}.jsonl --out {output.answers:q} --log {log:q}"
 
 
 rule score_shard:
@@ -91,5 +91,5 @@ rule score_shard:
     message:
         "score the edits of {wildcards.job}, shard {wildcards.shard}"
     shell:
-        "madi score shard --config {input.config} --edits {input.edits} {params.reads}"
-        " --answers {input.answers} --out {output.scores} --log {log}"
+        "madi score shard --config {input.config:q} --edits {input.edits:q} {params.reads:q}"
+        " --answers {input.answers:q} --out {output.scores:q} --log {log:q}"

@@ -18,4 +18,4 @@ rule settle:
     message:
         "settle {wildcards.part}"
     shell:
-        "printf '%s\\n' {params.slice:q} > {output} 2> {log}"
+        "printf '%s\\n' {params.slice:q} > {output:q} 2> {log:q}"

@@ -21,7 +21,7 @@ rule stamp:
     message:
         "stamp {wildcards.what}"
     shell:
-        "sha256sum {input:q} > {output} 2> {log}"
+        "sha256sum {input:q} > {output:q} 2> {log:q}"
 
 
 # A job's shards may be many gigabytes: read where jobs run, several jobs' together.

@@ -4,7 +4,7 @@ localrules:
 
 
 # Folders, since a command line has no room for the shards of a thousand jobs; which are meant is in the slice.
-MADE = f"--scores {RESULTS}/scores --edits {RESULTS}/edits"
+MADE = each("scores", [f"{RESULTS}/scores"]) + each("edits", [f"{RESULTS}/edits"])
 
 
 STAMPS = {part: stamps_of(part) for part in ("edits", "scores")}
@@ -57,15 +57,15 @@ rule tables_build:
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         made=MADE,
-        runs=lambda wildcards, input: Path(input.config).parents[1] / "runs",
-        tables=lambda wildcards, output: Path(output.tables[0]).parent,
-        figures=lambda wildcards, output: Path(output.figures[0]).parent,
+        runs=f"{RESULTS}/runs",
+        tables=f"{RESULTS}/tables",
+        figures=f"{RESULTS}/figures",
     message:
         "build the tables"
     shell:
-        "madi tables build --config {input.config} {params.samples} {params.made} --runs {params.runs}"
-        " --reported {input.reported:q} --out-folder {params.tables} --figures-folder {params.figures}"
-        " --cells {output.cells} --lineage {output.lineage} --log {log}"
+        "madi tables build --config {input.config:q} {params.samples:q} {params.made:q} --runs {params.runs:q}"
+        " --reported {input.reported:q} --out-folder {params.tables:q} --figures-folder {params.figures:q}"
+        " --cells {output.cells:q} --lineage {output.lineage:q} --log {log:q}"
 
 
 rule tables_pictures:
@@ -94,12 +94,12 @@ rule tables_pictures:
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         made=MADE,
-        figures=lambda wildcards, output: Path(output.grids[0]).parent,
+        figures=f"{RESULTS}/figures",
     message:
         "draw the grids of pictures"
     shell:
-        "madi tables pictures --config {input.config} {params.samples} {params.made}"
-        " --figures-folder {params.figures} --log {log}"
+        "madi tables pictures --config {input.config:q} {params.samples:q} {params.made:q}"
+        " --figures-folder {params.figures:q} --log {log:q}"
 
 
 rule tables_page:
@@ -134,16 +134,16 @@ rule tables_page:
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         made=MADE,
-        figures=lambda wildcards, input: Path(input.figures[0]).parent,
+        figures=f"{RESULTS}/figures",
         questions=lambda wildcards, input: each("questions", [input.questions] if input.questions else []),
         plans=lambda wildcards, input: each("plans", [input.plans] if input.plans else []),
         timings=TIMINGS,
     message:
         "write the report"
     shell:
-        "madi tables page --config {input.config} --cells {input.cells} {params.samples} {params.made}"
-        " --figures-folder {params.figures} --lineage {input.lineage} {params.questions} {params.plans} --train {input.train}"
-        " --timings {params.timings} --made {output.made} --out {output.page} --log {log}"
+        "madi tables page --config {input.config:q} --cells {input.cells:q} {params.samples:q} {params.made:q}"
+        " --figures-folder {params.figures:q} --lineage {input.lineage:q} {params.questions:q} {params.plans:q} --train {input.train:q}"
+        " --timings {params.timings:q} --made {output.made:q} --out {output.page:q} --log {log:q}"
 
 
 rule tables:

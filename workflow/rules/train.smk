@@ -53,9 +53,9 @@ rule train_run:
     message:
         "train {wildcards.run}"
     shell:
-        "{params.launch} train run --config {input.config} --samples {input.samples} {params.plans}"
-        " {params.validation} --latents {input.latents} --out {output.weights} --state {params.state}"
-        " --table {output.table} --track {params.track} --budget-minutes {params.budget} --log-to {log}"
+        "{params.launch} train run --config {input.config:q} --samples {input.samples:q} {params.plans:q}"
+        " {params.validation:q} --latents {input.latents:q} --out {output.weights:q} --state {params.state:q}"
+        " --table {output.table:q} --track {params.track:q} --budget-minutes {params.budget:q} --log-to {log:q}"
 
 
 rule train_figure:
@@ -77,4 +77,4 @@ rule train_figure:
     message:
         "draw what MAgD does to a target"
     shell:
-        "madi train figure --config {input.config} --samples {input.samples} --out {output.figure} --log {log}"
+        "madi train figure --config {input.config:q} --samples {input.samples:q} --out {output.figure:q} --log {log:q}"
