@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from madi import shards
-from madi.chat.cache import lines
+from madi.chat.cache import Cache, lines
 from madi.errors import MadiError
 
 app = typer.Typer(no_args_is_help=True, help="Look into the answers that models gave.")
@@ -45,12 +45,13 @@ def show(where: Path = WHERE) -> None:
 def forget(where: Path = WHERE) -> None:
     """Let what failed be asked again: its entries go, what they cost stays counted. Answers stay."""
     for path in files(where):
-        entries = lines(path)
-        kept = [spent(entry) if entry["status"] == "missing" else entry for entry in entries]
-        gone = sum(entry["status"] == "missing" for entry in entries)
-        with shards.atomic(path) as partial:
-            text = "".join(json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n" for entry in kept)
-            partial.write_text(text, encoding="utf-8")
+        with Cache(path).writing():  # a job that is asking now would add its answers to a file that is gone
+            entries = lines(path)
+            kept = [spent(entry) if entry["status"] == "missing" else entry for entry in entries]
+            gone = sum(entry["status"] == "missing" for entry in entries)
+            with shards.atomic(path) as partial:
+                text = "".join(json.dumps(entry, ensure_ascii=False, sort_keys=True) + "\n" for entry in kept)
+                partial.write_text(text, encoding="utf-8")
         print(f"{path}: {gone} forgotten")
     print("delete the plans, questions or answers that were made of them, and run the workflow again")
 

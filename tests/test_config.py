@@ -312,3 +312,19 @@ def test_every_key_of_a_config_has_the_form_of_a_name(part, name):
         config.parse(raw)
     with pytest.raises(MadiError, match="name: found"):
         config.parse(yaml.safe_load((ROOT / "config/demo.yaml").read_text()) | {"name": name})
+
+
+def far(**spending):
+    raw = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    endpoint = {"url": "http://127.0.0.1:9/v1", "model": "m"} | spending
+    raw["edit"]["editors"]["far"] = {"kind": "endpoint", "endpoint": endpoint}
+    raw["edit"]["asks"]["far"] = {"benchmark": "geneval", "editors": ["far"], "pauses": [0], "seeds": [0]}
+    return config.parse(raw)
+
+
+def test_what_edits_by_an_endpoint_may_cost_redoes_no_edit():
+    first, second = (settle.slices(far(price=0.04, budget=budget), {}) for budget in (1.0, 2.0))
+    assert {part for part in first if first[part] != second[part]} == {"mllms", "tables"}
+    assert json.loads(second["mllms"])["editors"]["far"] == {"price": 0.04, "budget": 2.0}
+    with pytest.raises(MadiError, match="`price` beside a budget"):
+        far(budget=1.0)
