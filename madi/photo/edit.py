@@ -15,15 +15,17 @@ from madi import images
 from madi.errors import MadiError
 from madi.model.prompt import IMAGE_TAG
 from madi.omnigen.sizes import cropped, shrunk
-from madi.options import folder_for
+from madi.options import folder_for, shipped
 from madi.photo import choice
 from madi.progress import progress, say
+from madi.scenes.parse import read
 from madi.score import scorers
 from madi.shards import atomic
 
 MADE = re.compile(r"pause_\d+\.png|chosen\.png")
 WRITTEN = re.compile(MADE.pattern + r"|source\.png|contact\.jpg")
 LONGEST = 1024  # px: OmniGen's own longest side of an edit
+SMALL_WORLD = 0.05  # residual of the parser up to which a picture is of the small world; photographs are above 0.1
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,20 @@ def room(out: Path) -> None:
     folder_for(out, "--out")
 
 
+def scorer_folders(rule: choice.Wish | None, original: np.ndarray, clip: Path | None, dino: Path | None):
+    """The folders of CLIP and DINO: those that were named, else the small ones, which know the small world alone.
+
+    Errors: MadiError where the rule needs one that was not named, and the picture is none of the small world."""
+    small = rule is not None and read(original).residual <= SMALL_WORLD
+    found = []
+    for metric, option, folder in (("clip_dir", "--clip", clip), ("dino", "--dino", dino)):
+        if rule and metric in rule.metrics and folder is None and not small:
+            do = f"name the folder of a model for photographs with {option}, or choose a fixed pause (pause=8)"
+            raise MadiError(f"{metric} of a photograph, and no model named", option, "a folder", do)
+        found.append(folder or shipped({"--clip": "clip", "--dino": "dino"}[option]))
+    return found
+
+
 def check(instruction: str, rule: choice.Wish | None, captions, clip: Path, dino: Path) -> None:
     """What can be refused before any work is."""
     if not instruction.strip():
@@ -143,10 +159,11 @@ def check(instruction: str, rule: choice.Wish | None, captions, clip: Path, dino
 def run(photo: Path, instruction: str, folder: Path, out: Path, how: Settings, asked, captions, clip, dino) -> None:
     """The whole verb; `asked` is `--choose` or None. Bad input is refused before any weights are loaded."""
     rule = choice.wish(asked, how.pauses, captions) if asked else None
-    check(instruction, rule, captions, clip, dino)
     if photo.resolve().parent == out.resolve() and WRITTEN.fullmatch(photo.name):
         raise MadiError("would be replaced by the edits", photo, do="another --out, or copy the picture elsewhere")
     original = picture(photo)
+    clip, dino = scorer_folders(rule, original, clip, dino)
+    check(instruction, rule, captions, clip, dino)
     room(out)
     source, made = edits(folder, original, instruction, how)
     scores, chosen = {}, None

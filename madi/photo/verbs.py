@@ -29,8 +29,12 @@ def photo(
         None, help="Pick one: clip_dir, dino, 'clip_dir@dino>=0.91', 'dino@clip_dir>=0.1' or pause=8."
     ),
     captions: tuple[str, str] | None = typer.Option(None, help="What the picture shows, and what it is to show."),
-    clip: Path | None = typer.Option(None, help="open_clip folder for clip_dir (default: the small one)."),
-    dino: Path | None = typer.Option(None, help="timm folder for dino (default: the small one)."),
+    clip: Path | None = typer.Option(
+        None, help="open_clip folder for clip_dir. Default: the small one, for the small world only."
+    ),
+    dino: Path | None = typer.Option(
+        None, help="timm folder for dino. Default: the small one, for the small world only."
+    ),
     steps: int = typer.Option(50, min=1, help="Euler steps."),
     guidance: float = typer.Option(2.5, help="How strongly the words count."),
     image_guidance: float = typer.Option(1.5, help="How strongly the source counts."),
@@ -63,5 +67,4 @@ def photo(
             vae,
         )
         torch.set_num_threads(threads)
-        scorers = clip or shipped("clip"), dino or shipped("dino")
-        edit.run(picture, instruction, weights or shipped("omnigen"), out, how, choose, captions, *scorers)
+        edit.run(picture, instruction, weights or shipped("omnigen"), out, how, choose, captions, clip, dino)

@@ -35,6 +35,7 @@ def turned(path):
 
 
 WORDS = "a red circle", "a blue square and a green star"
+SMALL = "--clip", "assets/tiny/clip", "--dino", "assets/tiny/dino"
 
 
 MODES = {
@@ -125,14 +126,17 @@ def test_half_precision_is_near_and_a_missing_gpu_is_one_line(folder, tmp_path, 
 
 def test_choosing_by_dino_takes_the_nearest_and_says_so(folder, tmp_path, capsys):
     Image.fromarray(noise(64, 64)).save(tmp_path / "a.png")
-    assert run(folder, tmp_path / "a.png", tmp_path / "out", "--choose", "dino") == 0
+    assert run(folder, tmp_path / "a.png", tmp_path / "out", "--choose", "dino", "--dino", "assets/tiny/dino") == 0
     said = capsys.readouterr().out
     count = said.split("chosen: pause ")[1].split(",")[0]
     assert "the highest dino" in said and f"pause {count}: " in said
     chosen = (tmp_path / "out" / "chosen.png").read_bytes()
     assert chosen == (tmp_path / "out" / f"pause_{count}.png").read_bytes()
     assert (
-        run(folder, tmp_path / "a.png", tmp_path / "out", "--choose", "clip_dir@dino>=1.0", "--captions", *WORDS) == 0
+        run(
+            folder, tmp_path / "a.png", tmp_path / "out", "--choose", "clip_dir@dino>=1.0", "--captions", *WORDS, *SMALL
+        )
+        == 0
     )
     assert "chosen: none, no edit has dino >= 1" in capsys.readouterr().out
     assert not (tmp_path / "out" / "chosen.png").exists()
@@ -197,6 +201,16 @@ def test_what_cannot_be_done_is_told_before_anything_is_sampled(folder, tmp_path
     assert run(folder, tmp_path / "a.png", tmp_path / "out", *(word.format(here=tmp_path) for word in words)) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("metric, option", [("dino", "--dino"), ("clip_dir", "--clip")])
+def test_no_small_model_chooses_among_photographs_unasked(folder, tmp_path, capsys, metric, option):
+    (tmp_path / "a.png").write_bytes(images.encode_png(noise(32, 32)))
+    words = ["--captions", *WORDS] if metric == "clip_dir" else []
+    assert run(folder, tmp_path / "a.png", tmp_path / "out", "--choose", metric, *words) == 2
+    error = capsys.readouterr().err
+    assert f"{option}: {metric} of a photograph, and no model named" in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_image_tag_in_the_words_is_refused(folder, tmp_path, capsys):
