@@ -14,6 +14,7 @@ from madi.model.checkpoint import Weights, save
 from madi.model.codec import Codec
 from madi.model.packed import Packed
 from madi.model.prompt import Tokens
+from madi.omnigen import tokenizer
 from madi.pretrain import copying, quality
 from madi.pretrain.dense import Dense, noise_tokens
 from madi.pretrain.loop import autocast, train
@@ -82,10 +83,9 @@ def loss(learner: Learner, dense: Dense, batch, generator: torch.Generator, own:
 def fit(settings: Settings, folder: Path, out: Path, state: Path) -> dict:
     """Train with the tokenizer and VAE in `folder`; save a stock pipeline folder under `out`; held-out quality."""
     from diffusers import AutoencoderKL
-    from transformers import PreTrainedTokenizerFast
 
     own = settings.base
-    tokens = Tokens(PreTrainedTokenizerFast.from_pretrained(folder / "tokenizer"))
+    tokens = Tokens(tokenizer.load(folder / "tokenizer"))
     codec = Codec(AutoencoderKL.from_pretrained(folder / "vae"))
     packed = Packed(build(own, codec.channels, len(tokens.tokenizer)))
     weights, per_block = Weights(packed, tokens, codec), sum(own.counts)

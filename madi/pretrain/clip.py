@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageFilter
 from safetensors.torch import save_file
 
+from madi.omnigen.tokenizer import of_stock
 from madi.pretrain.loop import autocast, train
 from madi.pretrain.reader import WIDTHS, labels, reading
 from madi.pretrain.settings import ClipSettings, Settings, checkpoint
@@ -151,7 +152,7 @@ def augmented(images: list[np.ndarray], step: int) -> np.ndarray:
 def save(model: torch.nn.Module, config: dict, tokens, settings: ClipSettings, out: Path) -> None:
     """Write the folder that `madi.score.clip` describes."""
     out.mkdir(parents=True, exist_ok=True)
-    tokens.save_pretrained(out)
+    of_stock(tokens).save_pretrained(out)
     look = {"size": settings.size_px, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"}
     whole = {"model_cfg": config, "preprocess_cfg": look | {"resize_mode": "shortest"}}
     (out / "open_clip_config.json").write_text(json.dumps(whole, indent=1) + "\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from madi.model.prompt import DROPPED, NEGATIVE, PAUSE, layout
+from madi.omnigen.tokenizer import of_stock
 from madi.pretrain.settings import Settings
 from madi.scenes import samples, words
 
@@ -55,7 +56,7 @@ def build(settings: Settings):
 def fit(settings: Settings, out: Path) -> dict:
     """Train, save under `out`; returns the lengths that matter."""
     tokenizer = build(settings)
-    tokenizer.save_pretrained(out)
+    of_stock(tokenizer).save_pretrained(out)
     instructions = [i.instruction for i in samples.items("edit", "validation", 200, settings.tokenizer.seed)]
     lengths = [len(tokenizer(f" {text}").input_ids) for text in instructions]
     return {

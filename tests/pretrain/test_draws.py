@@ -1,5 +1,6 @@
 """What the trainers draw: scenes of the base's share alone, no negative that is true, drops and slips as configured."""
 
+import json
 import zlib
 from collections import Counter
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from madi.model.prompt import Tokens
-from madi.pretrain import clip, mix, vae, vit
+from madi.omnigen.tokenizer import load as load_tokenizer
+from madi.pretrain import clip, mix, tokenizer, vae, vit
 from madi.pretrain.settings import read
 from madi.scenes import samples
 from madi.scenes.render import render
@@ -152,3 +154,14 @@ def test_drops_and_slips_have_their_shares_in_the_batches(blocks, monkeypatch):
     assert kinds["wordless"] / kinds["edit"] == pytest.approx(own.drop_text, abs=0.012)
     assert kinds["slip"] / kinds["edit"] == pytest.approx(own.loose, abs=0.05)
     assert kinds["edit"] / len(uses) == pytest.approx(1 - own.mix["t2i"], abs=0.05)
+
+
+def test_tokenizers_are_saved_as_every_transformers_reads_them(tmp_path):
+    small = SETTINGS.model_copy(update={"tokenizer": SETTINGS.tokenizer.model_copy(update={"scenes": 20})})
+    tokenizer.fit(small, tmp_path / "words")
+    made = tokenizer.build(small)
+    kept = load_tokenizer(tmp_path / "words")
+    config = json.loads((tmp_path / "words" / "tokenizer_config.json").read_text())
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
+    text = "<|user|>\nmake the red circle blue<|end|>\n<|diffusion|>"
+    assert kept(text).input_ids == made(text).input_ids
