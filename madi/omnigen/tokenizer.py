@@ -53,6 +53,11 @@ class Tokenizer:
         """`.input_ids`: the ids of `text` (list of int), special tokens of the file's post-processor included."""
         return SimpleNamespace(input_ids=self.pipeline.encode(text).ids)
 
+    @property
+    def model_max_length(self) -> int:
+        """No limit, for stock pipelines, which ask."""
+        return 10**9
+
     def __len__(self) -> int:
         return self.pipeline.get_vocab_size()
 
