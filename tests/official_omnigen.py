@@ -117,8 +117,8 @@ def config(stock):
 def folder(path, kind="llama2_bos", dtype=None, vae=True, pause=False, seed=0, **changes):
     """Writes an official folder and returns it: `model.safetensors` and the tokenizer at its root, the VAE in `vae`."""
     import torch
-    from conftest import tiny_transformer, tiny_vae
     from safetensors.torch import save_file
+    from tiny_classes import tiny_transformer, tiny_vae
 
     stock = tiny_transformer(seed, **{"vocab_size": 600} | changes)
     path.mkdir(parents=True, exist_ok=True)

@@ -109,7 +109,8 @@ def test_what_computes_on_a_gpu_asks_for_one(paper):
     assert gpus["train_run"] == {4} and sum(job["rule"] == "train_run" for job in paper) == 7
     assert gpus["data_latents"] == {1}
     assert gpus["edit_shard"] == {0, 1}  # published edits are read
-    others = set(gpus) - {"train_run", "data_latents", "edit_shard"}
+    assert gpus["score_shard"] == {1}  # CLIP, DINO and the detector
+    others = set(gpus) - {"train_run", "data_latents", "edit_shard", "score_shard"}
     assert all(gpus[rule] == {0} for rule in others)
 
 

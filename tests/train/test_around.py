@@ -232,12 +232,14 @@ def test_counting_goes_on_over_an_interruption(tmp_path, tiny_weights):
 
 
 def test_columns_are_told_in_words():
-    row = torch.tensor([[3, 0.5, float("nan"), 0.4, 0.3, 0.2, 0, 0.25, 0, 1, 1e-4]], dtype=torch.float64)
+    row = torch.tensor([[3, 0.5, float("nan"), 0.4, 0.3, 0.2, 0, float("nan"), 0.25, 0, 1, 1e-4]], dtype=torch.float64)
     assert len(loop.COLUMNS) == row.shape[1]
     said = loop.describe(row)
     assert said == "step 3, loss 0.500 (unmasked 0.400, edit 0.300, t2i 0.200), 25% of an edit's latents change"
     row[0, loop.COLUMNS.index("changed")] = float("nan")  # no edit among these steps
     assert loop.describe(row) == "step 3, loss 0.500 (unmasked 0.400, edit 0.300, t2i 0.200)"
+    row[0, loop.COLUMNS.index("mask_norm")] = 16.94
+    assert loop.describe(row).endswith("t2i 0.200), mask tokens of length 16.9")
 
 
 def test_the_shipped_vae_gives_latents_of_unit_variance():

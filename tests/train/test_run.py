@@ -241,5 +241,5 @@ def test_portions_of_planned_samples_are_the_same_for_runs_that_show_no_plans(wo
     mixture = {"planned": {"planned": True, "weight": 1}, "rest": {"planned": False, "weight": 1}}
     world.train("plain", mixture=mixture), world.train("shown", mixture=mixture, expressive=True)
     tables = [(world.folder / name / "train.csv").read_text() for name in ("plain", "shown")]
-    changed = [[row.split(",")[7] for row in table.split()] for table in tables]
+    changed = [[row.split(",")[loop.COLUMNS.index("changed")] for row in table.split()] for table in tables]
     assert changed[0] == changed[1] and tables[0] != tables[1] and any(changed[0][1:])
