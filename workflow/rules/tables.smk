@@ -57,9 +57,9 @@ rule tables_build:
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         made=MADE,
-        runs=f"{RESULTS}/runs",
-        tables=f"{RESULTS}/tables",
-        figures=f"{RESULTS}/figures",
+        runs=lambda wildcards, input: str(Path(input.config).parents[1] / "runs"),
+        tables=lambda wildcards, output: str(Path(output.tables[0]).parent),
+        figures=lambda wildcards, output: str(Path(output.figures[0]).parent),
     message:
         "build the tables"
     shell:
@@ -94,7 +94,7 @@ rule tables_pictures:
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         made=MADE,
-        figures=f"{RESULTS}/figures",
+        figures=lambda wildcards, output: str(Path(output.grids[0]).parent),
     message:
         "draw the grids of pictures"
     shell:
@@ -134,7 +134,7 @@ rule tables_page:
     params:
         samples=options("samples", f"{RESULTS}/data/{{}}/samples.json", ASKED),
         made=MADE,
-        figures=f"{RESULTS}/figures",
+        figures=lambda wildcards, input: str(Path(input.figures[0]).parent),
         questions=lambda wildcards, input: each("questions", [input.questions] if input.questions else []),
         plans=lambda wildcards, input: each("plans", [input.plans] if input.plans else []),
         timings=TIMINGS,
