@@ -230,8 +230,29 @@ def launcher(config: Config) -> str:
 
 
 def declared(config: Config) -> dict[str, Any]:
-    """The content of a scale's file of table specifications, with what its grids add."""
-    return grid_tables.declared(table_file(config.tables.file), config.grids)
+    """The content of a preset's file of table specifications: with what its sweeps add, and without the blocks of
+    protocols that no benchmark is judged by."""
+    tables = grid_tables.declared(table_file(config.tables.file), config.grids)
+    used = {protocol for protocols in config.score.protocols.values() for protocol in protocols}
+    return tables | {kind: _judged(tables[kind], used) for kind in ("tables", "figures") if kind in tables}
+
+
+def _judged(tables: Any, used: set[str]) -> Any:
+    """Tables less their blocks of other protocols; what is no table is left for the specification's own check."""
+    if not isinstance(tables, dict):
+        return tables
+    kept = {}
+    for name, table in tables.items():
+        blocks = table.get("blocks") if isinstance(table, dict) else None
+        if isinstance(blocks, dict):
+            shown = {
+                key: block
+                for key, block in blocks.items()
+                if not isinstance(block, dict) or block.get("protocol") is None or block["protocol"] in used
+            }
+            table = table | {"blocks": shown}
+        kept[name] = table
+    return kept
 
 
 @lru_cache

@@ -124,10 +124,13 @@ class Row(Ask):
 
 
 class Block(Ask):
+    """protocol: of the judge; the block is left out where no benchmark is judged by it."""
+
     columns: dict[str, Column]
     rows: dict[str, Row]
     references: list[str] = []  # systems appended as floor and ceiling rows, unscaled
     across: str = ""  # what stands along a plot of lines
+    protocol: str | None = None
 
 
 class Table(Strict):
