@@ -55,10 +55,10 @@ def test_every_file_promised_is_there_and_the_samples_may_be_looked_at(smoke):
     }
 
 
-def test_slices_are_settled_where_their_jobs_read_them(smoke):
-    scale = config.load(smoke.folder / "config/smoke.yaml")
-    declared = settle.table_file(str(smoke.folder / "config/tables.yaml"))
-    for part, text in settle.slices(scale, declared).items():
+def test_slices_are_settled_where_their_jobs_read_them(smoke, monkeypatch):
+    monkeypatch.chdir(smoke.folder)
+    scale = config.load("config/smoke.yaml")
+    for part, text in settle.slices(scale, settle.declared(scale)).items():
         assert (smoke.folder / f"results/smoke/{part}/config.json").read_text() == text + "\n"
 
 
