@@ -4,25 +4,11 @@ import json
 
 import pytest
 import torch
+from official_omnigen import BACK
 from safetensors.torch import load_file, save_file
 
 from madi.errors import MadiError
 from madi.model import checkpoint, official
-
-BACK = {  # diffusers' names to the official repository's, as its conversion is documented
-    "embed_tokens.": "llm.embed_tokens.",
-    "norm.": "llm.norm.",
-    "layers.": "llm.layers.",
-    "patch_embedding.pos_embed": "pos_embed",
-    "patch_embedding.output_image_proj.": "x_embedder.proj.",
-    "patch_embedding.input_image_proj.": "input_x_embedder.proj.",
-    "time_token.linear_1.": "time_token.mlp.0.",
-    "time_token.linear_2.": "time_token.mlp.2.",
-    "t_embedder.linear_1.": "t_embedder.mlp.0.",
-    "t_embedder.linear_2.": "t_embedder.mlp.2.",
-    "norm_out.linear.": "final_layer.adaLN_modulation.1.",
-    "proj_out.": "final_layer.linear.",
-}
 
 
 @pytest.fixture

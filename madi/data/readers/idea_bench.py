@@ -113,8 +113,8 @@ def _split(folder: Path) -> dict[str, str]:
 
 
 def _items(path: Path) -> list[dict]:
-    """The items, two a level where no level is told: `level`, `question`, and `standards` of 0 and 1 points where they
-    are told. Empty where there is no such file. Errors: ValueError, a few words."""
+    """The items, two a level where the file gives no levels: `level`, `question`, and `standards` for 0 and 1 points if
+    the file has them. Empty if there is no such file. Errors: ValueError, a few words."""
     if not path.is_file():
         return []
     try:
@@ -132,7 +132,7 @@ def _items(path: Path) -> list[dict]:
 
 
 def _item(place: int, item: dict) -> dict:
-    """An item in our words. Its standards are told by keys that begin with the points they stand for."""
+    """An item in our words. Its standards are under keys that begin with their points."""
     level = item.get("level")
     found = {"level": level if isinstance(level, int) else 1 + place // 2, "question": words(item["question"])}
     by_points = {key.lstrip()[:1]: words(text) for key, text in item.items() if "point" in key and words(text)}

@@ -27,7 +27,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 class Folder:
     """Images in a layout's places, whatever their ending and, where names are numbers, their count of digits. One that
-    is not there, or there twice, or no image, is a failed edit; files in no sample's place are told, since a sample's
+    is not there, or there twice, or no image, is a failed edit; files that match no sample are listed, since a sample's
     edit may be among them. Errors: MadiError for no such folder, and for two edits that would be read from one
     place."""
 
